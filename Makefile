@@ -1,0 +1,43 @@
+# Two commands do everything, set-up included: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+ARGS ?=
+
+.PHONY: help demo run test check lint types layers bench slow schema clean
+
+help:            ## what there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP)   ## the main job on an embedded home, no hardware needed; ARGS='--for 20s'
+	$(BIN)/loadctl demo $(ARGS)
+
+test: check      ## lint, type and test everything (this is what CI runs)
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: lint types layers
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+layers: $(STAMP)
+	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## measure; prints a table
+	$(BIN)/python -m pytest -m bench -s tests/bench $(ARGS)
+
+slow: $(STAMP)   ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+clean:           ## remove the environment and the caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -1,0 +1,3 @@
+"""loadctl: use at home the power that your solar panels would export."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,110 @@
+"""What a driver is handed and what it must offer; the names of all drivers stand in `meters` and `actuators`.
+
+A driver is one file and one line. The class takes its YAML keys as a frozen pydantic dataclass named `Options` (so that
+`loadctl check` and the JSON Schema know them) and a `Shared`:
+
+    class Shelly:
+        Options = ShellyOptions
+        def __init__(self, options: ShellyOptions, shared: Shared) -> None: ...
+
+Building one does no I/O and never fails because a device is away. A driver parses and translates; it does not retry,
+schedule or judge: the next tick does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Any, Protocol
+
+import httpx
+
+from loadctl.core.values import Command, Report, Sample
+
+
+class Clock(Protocol):
+    """The only clock of the daemon and its drivers. I/O time-outs are not asked of it: they are httpx's and real."""
+
+    def now(self) -> float: ...  # monotonic seconds
+    def wall(self) -> datetime: ...  # aware, in the site's time zone
+    async def sleep(self, seconds: float) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LoopClock:
+    """The event loop's time and the system's wall clock."""
+
+    zone: tzinfo
+
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def wall(self) -> datetime:
+        return datetime.now(self.zone)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the service owns and lends to drivers. Tests hand in a client with `httpx.MockTransport`."""
+
+    clock: Clock
+    client: Callable[..., httpx.AsyncClient] = field(default=httpx.AsyncClient)
+
+
+class Meter(Protocol):
+    """Reads the house. `every_s` is how long to wait between two readings; a driver may learn it at the first one."""
+
+    @property
+    def every_s(self) -> float: ...
+
+    async def read(self) -> Sample:
+        """Return a fresh reading, its `read_at` on `shared.clock`. Raises DeviceError."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Actuator(Protocol):
+    """Switches one load. One request in flight at a time is the caller's promise (each actuator has one mailbox)."""
+
+    @property
+    def lease_s(self) -> float | None:
+        """How long an ON lasts if we fall silent; None: the device cannot go off by itself (`failsafe: none`)."""
+        ...
+
+    @property
+    def settle_s(self) -> float:
+        """How long after a confirmed switching the meter may still show the old power."""
+        ...
+
+    @property
+    def every_s(self) -> float:
+        """How often to read the real state back while nothing else is said."""
+        ...
+
+    async def apply(self, command: Command) -> Report:
+        """Set, read back, compare. The report carries `command.id`; what the device refuses raises DeviceError.
+
+        An ON always carries the lease where the device has one; the same command again only renews it.
+        """
+        ...
+
+    async def read(self) -> Report:
+        """Read the real state. Raises DeviceError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the device; what the load does then is the driver's to document."""
+        ...
+
+
+def driver_class(registry: Mapping[str, str], name: str) -> Any:
+    """Import the class that `registry` names `package.module:Class`; only what a rule file uses is ever imported."""
+    module, _, attribute = registry[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
