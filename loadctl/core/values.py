@@ -89,9 +89,9 @@ class PhasePower:
 class Sample:
     """One reading of the house's meter.
 
-    `load_w` is the whole house with our loads, the battery taken out. `every_s` and `max_age_s` are what this source can
-    bear: how often it is asked and after how long a reading is no reading. `source` names where in the device it came
-    from, `flags` say why a value is missing or doubtful.
+    `load_w` is the whole house with our loads, the battery taken out. `every_s` and `max_age_s` are what this source
+    can bear: how often it is asked and after how long a reading is no reading. `source` names where in the device it
+    came from, `flags` say why a value is missing or doubtful.
     """
 
     read_at: float
@@ -276,8 +276,8 @@ class State:
 class Outcome:
     """What a tick decided. `verdicts` and `spare_w` in the order of `Site.loads`; `commands` only what changes.
 
-    `surplus_w`: power free for all our loads together (what they draw added back); None while blind. `spare_w`: for each
-    load the power it could start on (while off) or has left (while on).
+    `surplus_w`: power free for all our loads together (what they draw added back); None while blind. `spare_w`: for
+    each load the power it could start on (while off) or has left (while on).
     """
 
     state: State

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ async def serve(app: ASGIApp, certificate: Certificate | None = None, *, port: i
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="emulator")
     try:
-        while not server.started and not task.done():
+        while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers a flag, no event
             await asyncio.sleep(0.01)
         scheme = "https" if certificate else "http"
         yield f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
@@ -49,9 +49,5 @@ async def serve(app: ASGIApp, certificate: Certificate | None = None, *, port: i
 class _Server(uvicorn.Server):
     """Signals belong to the program around it."""
 
-    def install_signal_handlers(self) -> None: ...
-
-    def capture_signals(self):  # type: ignore[no-untyped-def]
-        from contextlib import nullcontext  # noqa: PLC0415
-
+    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
         return nullcontext()
