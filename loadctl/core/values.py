@@ -36,6 +36,7 @@ class Verdict(StrEnum):
     WINDOW = "window"  # outside its hours
     FULL = "full"  # the most it may have today is reached
     CROWDED = "crowded"  # would blow the fuse
+    AWAY = "away"  # the device cannot run it now: its own protection, no car
     # changes, because...
     START = "start"  # the surplus held long enough
     STOP = "stop"  # too little surplus for long enough
@@ -226,17 +227,37 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """What a load has had in all since loadctl knows it: complete up to the moment it was made."""
+
+    starts: int = 0
+    runtime_s: float = 0.0
+    energy_wh: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The tally at which a need's present period began; `deadline_day` is the ordinal of the day it ends on."""
+
+    deadline_day: int
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What is remembered of one load. A new one only on change.
 
-    `since`: start of the phase. `switched_at`: when it was last seen to change between on and off (None: not since we
-    know it). `held_s`: how long the condition to start (while off) or to stop (while on) has held, leaky. `wants_on`:
-    what we last asked for. `settled_at`: when the meter is sure to show the last switching. The tallies are of the
-    site's day and complete up to `tallied_at`.
+    `since`: start of the phase. `was_on`: as the device was last seen, None when that is in doubt. `switched_at`: when
+    it was last seen to change between on and off (None: not since we know it). `held_s`: how long the condition to
+    start (while off) or to stop (while on) has held, leaky; `held_at`: the reading that last met it. `wants_on`,
+    `command_id`, `asked_at`: what we last asked for. `settled_at`: a reading from then on is sure to show the last
+    switching; `leaving_w`: what went off with it, `grid_before_w`: the grid before it. `tally` is complete up to
+    `tallied_at`; `today` is the tally at the beginning of the site's day.
     """
 
     phase: Phase = OFF
     since: float = 0.0
+    was_on: bool | None = None
     switched_at: float | None = None
     held_s: float = 0.0
     held_at: float | None = None
@@ -244,6 +265,7 @@ class Standing:
     command_id: int | None = None
     asked_at: float = 0.0
     settled_at: float | None = None
+    leaving_w: float = 0.0
     grid_before_w: float | None = None
     measured_w: float | None = None
     learned_w: float | None = None
@@ -253,10 +275,11 @@ class Standing:
     failures: int = 0
     detail: str = ""
     available: bool = True
-    starts: int = 0
-    runtime_s: float = 0.0
-    energy_wh: float = 0.0
+    satisfied: bool | None = None
+    tally: Tally = Tally()
     tallied_at: float = 0.0
+    today: Tally = Tally()
+    marks: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +291,7 @@ class State:
     sample_at: float | None = None  # read_at of the last reading that was counted
     blind_since: float | None = None
     outage_since: float | None = None
-    steady_since: float | None = None
+    steady_since: float | None = None  # the grid is back since then and has yet to prove steady
     day: int = 0  # proleptic ordinal of the site's day that the tallies belong to
 
 
