@@ -1,0 +1,167 @@
+"""Quantities as a householder writes them: `1.5 kW`, `10 min`, `6 kWh`, `16 A`, `30 %`.
+
+`read` turns text into a number of the base unit (W, Wh, s, A, V, %), `spell` turns a number back into text. Where only
+one meaning is possible (`2kW`, `2 KW`, `5 minutes`, `1 h 30 min`) it is understood; anything else is refused with the
+spelling that was probably meant.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+# unit -> what it measures, factors of its spellings (the canonical ones first), examples
+_DIMENSIONS: dict[str, tuple[str, dict[str, float], tuple[str, ...]]] = {
+    "W": ("a power", {"W": 1, "kW": 1e3, "MW": 1e6}, ("1.5 kW", "800 W")),
+    "Wh": ("an energy", {"Wh": 1, "kWh": 1e3, "MWh": 1e6}, ("6 kWh", "500 Wh")),
+    "s": ("a duration", {"s": 1, "min": 60, "h": 3600, "d": 86400, "ms": 1e-3}, ("10 min", "30 s", "2 h")),
+    "A": ("a current", {"A": 1, "mA": 1e-3}, ("16 A",)),
+    "V": ("a voltage", {"V": 1, "mV": 1e-3}, ("230 V",)),
+    "%": ("a share", {"%": 1}, ("30 %",)),
+}
+# Other spellings with one meaning only, all compared in lower case. `mW` is missing on purpose: nobody means a
+# milliwatt, and `mw` for a megawatt is as unlikely.
+_ALIASES = {
+    "w": "W", "watt": "W", "watts": "W", "kw": "kW", "kilowatt": "kW", "kilowatts": "kW",
+    "wh": "Wh", "kwh": "kWh", "mwh": "MWh",
+    "s": "s", "sec": "s", "secs": "s", "second": "s", "seconds": "s",
+    "m": "min", "min": "min", "mins": "min", "minute": "min", "minutes": "min",
+    "h": "h", "hr": "h", "hrs": "h", "hour": "h", "hours": "h", "d": "d", "day": "d", "days": "d", "ms": "ms",
+    "a": "A", "amp": "A", "amps": "A", "ampere": "A", "ma": "mA", "v": "V", "volt": "V", "volts": "V", "mv": "mV",
+    "%": "%", "percent": "%",
+}  # fmt: skip
+
+_ONE = re.compile(r"([+-]?\d{1,12}(?:\.\d{1,9})?)\s*([^\W\d_]+|%)")
+_COMMA = re.compile(r"([+-]?\d+),(\d+)(.*)", re.DOTALL)
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?")
+_THOUSANDS = re.compile(r"\d{1,3}\.000\s*(?:W|Wh)|[1-9]\d{0,2}\.\d{3}\s*(?:W|Wh)")
+
+
+def read(text: str, unit: str) -> float:
+    """Read a quantity into `unit`. Raises ValueError with a sentence that names the right spelling."""
+    what, _, examples = _DIMENSIONS[unit]
+    text = text.strip()
+    shown = f"`{text[:40]}`"
+    if comma := _COMMA.fullmatch(text):
+        whole, part, rest = comma.groups()
+        raise ValueError(f"{shown}: write a decimal point: `{whole}.{part} {rest.strip() or examples[0].split()[1]}`")
+    if _NUMBER.fullmatch(text):
+        raise ValueError(_unit_missing(float(text), text, unit))
+    if unit == "s" and (clock := _CLOCK.fullmatch(text)):
+        hours, minutes = int(clock[1]), int(clock[2])
+        raise ValueError(f"{shown} is a time of day; a duration reads `{hours} h {minutes} min`")
+    if _THOUSANDS.fullmatch(text):
+        number, base = text.rstrip("Wh").strip(), "Wh" if text.endswith("h") else "W"
+        raise ValueError(f"{shown} has two meanings: write `{number.replace('.', '')} {base}` or `{number} k{base}`")
+    total, end = 0.0, 0
+    for match in _ONE.finditer(text):
+        between = text[end : match.start()].strip()
+        if between or (end and unit != "s"):
+            break
+        total += float(match[1]) * _factor(match[2], unit, match[1], shown)
+        end = match.end()
+    if end != len(text) or not text:
+        raise ValueError(f"{shown} is not {what}; write it like `{examples[0]}`")
+    return total
+
+
+def spell(value: float, unit: str) -> str:
+    """Write a number of `unit` as a person would: 1500 W is `1.5 kW`, 600 s is `10 min`.
+
+    What is written is rounded (three digits after the point, two where the unit is the smallest) and reads back.
+    """
+    factors = _DIMENSIONS[unit][1]
+    fitting = [(name, value / factor) for name, factor in factors.items() if factor >= 1 and abs(value) >= factor]
+    if unit == "s":  # 90 s, but 2 min: a fraction of an hour is hard to read
+        fitting = [(name, amount) for name, amount in fitting if name == "s" or amount == round(amount)]
+    name, amount = fitting[-1] if fitting else (unit, value)
+    digits = 2 if name in {"W", "Wh"} else 3  # 1.500 W would have two meanings
+    return f"{amount:.{digits}f}".rstrip("0").rstrip(".") + f" {name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Marks a float of the rule file: `Annotated[float, Unit("s", least=0.2)]` holds seconds and is written `5 s`.
+
+    Bounds are in the base unit. Code may hand in plain numbers of the base unit; a rule file must write the unit: it is
+    validated with the context `{"file": True}`.
+    """
+
+    unit: str
+    least: float = 0.0
+    most: float = inf
+
+    def read(self, value: object, *, file: bool = True) -> float:
+        """Return the number of base units. Raises ValueError with the sentence for the owner."""
+        what, _, examples = _DIMENSIONS[self.unit]
+        if isinstance(value, str):
+            number = read(value, self.unit)
+        elif isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"expected {what} such as `{examples[0]}`, found {_kind(value)}")  # noqa: TRY004
+        elif file and value:
+            raise ValueError(_unit_missing(float(value), str(value), self.unit))
+        else:
+            number = float(value)  # nothing is nothing in every unit
+        if not number >= self.least:
+            raise ValueError(f"{spell(number, self.unit)} is too little; at least {spell(self.least, self.unit)}")
+        if number > self.most:
+            raise ValueError(f"{spell(number, self.unit)} is too much; at most {spell(self.most, self.unit)}")
+        return number
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> Any:
+        from pydantic_core import core_schema  # noqa: PLC0415 - the core itself runs without pydantic
+
+        return core_schema.with_info_plain_validator_function(
+            lambda value, info: self.read(value, file=bool((info.context or {}).get("file"))),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: spell(value, self.unit)),
+        )
+
+    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
+        return schema(self.unit)
+
+
+def pattern(unit: str) -> str:
+    """Return the regular expression (without anchors) of the spellings that editors accept for `unit`."""
+    names = "|".join(_DIMENSIONS[unit][1])
+    one = rf"-?\d+(\.\d+)? ?({names})"
+    return f"{one}( {one})*" if unit == "s" else one
+
+
+def schema(unit: str) -> dict[str, Any]:
+    """Return the JSON Schema of a quantity in `unit`."""
+    _, _, examples = _DIMENSIONS[unit]
+    return {"anyOf": [{"type": "string", "pattern": f"^{pattern(unit)}$"}, {"const": 0}], "examples": list(examples)}
+
+
+def _factor(name: str, unit: str, number: str, shown: str) -> float:
+    what, factors, examples = _DIMENSIONS[unit]
+    canonical = name if name in factors else _ALIASES.get(name.lower(), name)
+    if canonical in factors:
+        return factors[canonical]
+    for other, known, _ in _DIMENSIONS.values():
+        if canonical in known:
+            raise ValueError(f"{shown} is {other}; here {what} is meant, such as `{examples[0]}`")
+    guess = f"{number} k{unit}" if name in ("k", "K") and unit in ("W", "Wh") else examples[0]
+    raise ValueError(f"{shown}: the unit `{name[:20]}` is not known here; write it like `{guess}`")
+
+
+def _unit_missing(number: float, text: str, unit: str) -> str:
+    larger = {"W": "kW", "Wh": "kWh", "s": "min"}.get(unit)
+    if larger is None:
+        return f"`{text}` has no unit: write `{text} {unit}`"
+    spelled = spell(number, unit)
+    second = spelled if not spelled.endswith(f" {unit}") else f"{text} {larger}"
+    return f"`{text}` has no unit: write `{text} {unit}` or `{second}`"
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return (
+        "a list" if isinstance(value, list | tuple) else "a group of keys" if isinstance(value, dict) else "no number"
+    )
