@@ -1,10 +1,11 @@
 """The lifecycle of a load: every move there is, in one table.
 
-A load is only ever ON or OFF because its device was *seen* so. What we ask for makes it STARTING or STOPPING; no answer,
-or a refusal, makes it a FAULT, in which its state is unknown until it is seen again. A hand at the switch, a lease that
-ran out or a load found on at start are moves too (`seen_on` from OFF, `seen_off` from ON), never errors.
+A load is only ever ON or OFF because its device was *seen* so. What we ask for makes it STARTING or STOPPING; no
+answer, or a refusal, makes it a FAULT, in which its state is unknown until it is seen again. A hand at the switch, a
+lease that ran out or a load found on at start are moves too (`seen_on` from OFF, `seen_off` from ON), never errors.
 
-`judge` asks the questions on every tick; the machine is only asked to move when something moves, some fifty times a day.
+`judge` asks the questions on every tick; the machine is only asked to move when something moves, perhaps fifty times a
+day.
 """
 
 from __future__ import annotations

@@ -272,7 +272,8 @@ class Standing:
     holder: Holder = Holder.RULE
     hand_until: float | None = None
     retry_at: float | None = None
-    failures: int = 0
+    failures: int = 0  # commands in a row that failed
+    missed: int = 0  # read-backs in a row that failed
     detail: str = ""
     available: bool = True
     satisfied: bool | None = None

@@ -1,0 +1,141 @@
+"""What an actuator reports, taken into the standing of its load. Late and odd reports are observations, never errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from loadctl.core.lifecycle import advance
+from loadctl.core.surplus import own_w, tallied
+from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Load, Report, Source, Standing
+
+PATIENCE = 3  # read-backs in a row that may fail before a load is lost from sight
+FIRST_RETRY_S = 5.0
+LONGEST_RETRY_S = 60.0  # a load that must go off is told again at least once a minute
+
+
+def change(load: Load, standing: Standing, at: float, **fields: Any) -> Standing:
+    """Return `standing` with `fields` new and the tallies complete up to `at`."""
+    return replace(standing, tally=tallied(load, standing, at), tallied_at=at, **fields)
+
+
+def move(load: Load, standing: Standing, trigger: str, at: float, **fields: Any) -> Standing:
+    """Move a load along the lifecycle; a new phase begins with empty hold times."""
+    phase = advance(standing.phase, trigger)
+    return change(load, standing, at, phase=phase, since=at, held_s=0.0, held_at=None, **fields)
+
+
+def fail(load: Load, standing: Standing, at: float, detail: str, was_on: bool | None) -> Standing:
+    """Put a load in FAULT: its state is unknown until it is seen again; the next attempt waits, longer each time."""
+    failures = standing.failures + 1
+    pause_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(failures - 1, 8))
+    return move(
+        load,
+        standing,
+        "fail",
+        at,
+        was_on=was_on,
+        command_id=None,
+        settled_at=None,
+        leaving_w=0.0,
+        measured_w=None,
+        failures=failures,
+        retry_at=at + pause_s,
+        detail=detail,
+    )
+
+
+def absorb(load: Load, standing: Standing, report: Report, at: float) -> Standing:
+    """Return the standing that knows what `report` tells."""
+    answers = report.command_id is not None and report.command_id == standing.command_id
+    if not answers and report.read_at < standing.asked_at:
+        return standing  # read before our last command: it says nothing about it
+    if report.error is not None:
+        return _missed(load, standing, report, at, answers)
+    standing = _measured(load, standing, report, at)
+    if report.on is None:
+        return standing
+    seen = _seen_on if report.on else _seen_off
+    return seen(load, standing, report, at, answers)
+
+
+def _missed(load: Load, standing: Standing, report: Report, at: float, answers: bool) -> Standing:
+    detail = report.detail or report.error or ""
+    if answers and standing.phase in (STARTING, STOPPING):
+        return fail(load, standing, at, detail, was_on=None)
+    missed = standing.missed + 1
+    if missed >= PATIENCE and standing.phase in (ON, OFF):
+        # nothing is known to have failed but the line: no penalty, it goes on when the device is seen again
+        was_on = standing.was_on
+        return replace(fail(load, standing, at, detail, was_on), failures=standing.failures, retry_at=None)
+    return replace(standing, missed=missed, detail=detail)
+
+
+def _measured(load: Load, standing: Standing, report: Report, at: float) -> Standing:
+    known = (report.watts, report.available, report.satisfied, 0)
+    if known == (standing.measured_w, standing.available, standing.satisfied, standing.missed):
+        return standing
+    return change(
+        load,
+        standing,
+        at,
+        measured_w=report.watts,
+        available=report.available,
+        satisfied=report.satisfied,
+        missed=0,
+    )
+
+
+def _seen_on(load: Load, standing: Standing, report: Report, at: float, answers: bool) -> Standing:
+    phase = standing.phase
+    if phase is STARTING and answers:
+        return move(load, standing, "seen_on", at, **_switched(load, at, on=True))
+    if phase is STOPPING and answers:
+        return fail(load, standing, at, report.detail or "it is still on after it was told to go off", was_on=True)
+    if phase is FAULT:
+        # a run that was lost from sight goes on; a start that was in doubt begins now
+        began_at = standing.switched_at if standing.was_on or not standing.wants_on else at
+        fields = {"was_on": True, "switched_at": at if began_at is None else began_at, "detail": ""}
+        return move(load, standing, "seen_on", at, **fields)
+    if phase is OFF:
+        by_hand = standing.was_on is False and report.source in (Source.HAND, Source.UNKNOWN)
+        return move(load, standing, "seen_on", at, **_switched(load, at, on=True), **_held(load, at, by_hand))
+    return standing
+
+
+def _seen_off(load: Load, standing: Standing, report: Report, at: float, answers: bool) -> Standing:
+    phase = standing.phase
+    if phase is STOPPING:
+        return move(load, standing, "seen_off", at, **_switched(load, at, on=False))
+    if phase is STARTING and answers:
+        return fail(load, standing, at, report.detail or "it stayed off after it was told to go on", was_on=False)
+    if phase is FAULT:
+        rests_since = standing.switched_at if standing.was_on is False else at
+        fields = {"was_on": False, "switched_at": rests_since, "wants_on": False, "detail": ""}
+        return move(load, standing, "seen_off", at, **fields)
+    if phase is ON:
+        by_hand = report.source is Source.HAND or (report.source is Source.UNKNOWN and load.lease_s is None)
+        leaving_w = own_w(load, standing) if standing.settled_at is None else 0.0
+        switched = _switched(load, at, on=False) | {"leaving_w": leaving_w, "wants_on": False, "detail": report.detail}
+        return move(load, standing, "seen_off", at, **switched, **_held(load, at, by_hand))
+    if standing.was_on is None and phase is OFF:
+        return replace(standing, was_on=False)
+    return standing
+
+
+def _switched(load: Load, at: float, *, on: bool) -> dict[str, Any]:
+    return {
+        "was_on": on,
+        "switched_at": at,
+        "settled_at": at + load.settle_s,
+        "command_id": None,
+        "failures": 0,
+        "retry_at": None,
+        "detail": "",
+    }
+
+
+def _held(load: Load, at: float, by_hand: bool) -> dict[str, Any]:
+    if by_hand:
+        return {"holder": Holder.HAND, "hand_until": at + load.hand_hold_s}
+    return {"holder": Holder.RULE, "hand_until": None}

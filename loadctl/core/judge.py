@@ -1,0 +1,152 @@
+"""What one load should do now, and why: the precedence of the rules, top down.
+
+    fuse and outage › compressor rest › a person's hand › blindness, shutdown › minimum times › max_starts › need ›
+    window › surplus
+
+Everything that may break a minimum time stands before it in this line.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from loadctl.core.surplus import rested, served
+from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Load, Standing, Verdict
+
+Judgement = tuple[Verdict, bool | None]  # what and why; switch on, switch off, or leave it
+
+
+class Sight(NamedTuple):
+    """What is the same for all loads in one tick."""
+
+    at: float
+    fresh: bool  # a reading that was not counted before
+    elapsed_s: float  # what it stands for: the time since the last one, but one interval at most
+    blind: bool
+    lost: bool  # blind for longer than the site holds
+    outage: bool
+    shutdown: bool
+
+
+class Look(NamedTuple):
+    """What a tick shows of one load."""
+
+    free_w: float  # it could have at once
+    room_w: float  # less important loads would leave to it
+    leaving_w: float  # was switched off and may still show on the meter
+    short: bool  # the condition to stop holds now
+    crowded: bool  # with it the house would draw more than `max_import`
+    shed: bool
+    yields: bool
+    open: bool
+    need: bool
+    wish: bool | None
+
+
+def judge(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement:
+    """Return the verdict and what to do about it: True switches on, False off, None leaves it."""
+    phase = standing.phase
+    if phase is STOPPING:
+        return Verdict.BUSY, None
+    if standing.retry_at is not None and sight.at < standing.retry_at:
+        return Verdict.FAULT, None
+    if look.shed:
+        return Verdict.SHED, False
+    if sight.outage:
+        return _safe(Verdict.OUTAGE, load, standing, sight)
+    if phase is FAULT:
+        return Verdict.FAULT, False if _give_up(load, standing, sight) else None
+    wish = _wish(standing, look)
+    if wish is not None:
+        return _by_hand(wish, load, standing, sight, look)
+    if sight.shutdown:
+        return _safe(Verdict.SHUTDOWN, load, standing, sight)
+    if sight.blind:
+        return _safe(Verdict.BLIND, load, standing, sight) if sight.lost else (Verdict.BLIND, None)
+    if phase is STARTING:
+        return Verdict.BUSY, None
+    if phase is ON:
+        return _while_on(load, standing, sight, look)
+    return _while_off(load, standing, sight, look)
+
+
+def _while_on(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement:
+    if standing.settled_at is not None:
+        return Verdict.SETTLING, None
+    if look.need:
+        return Verdict.NEED, None
+    if look.yields:
+        return Verdict.YIELD, False
+    if not look.open:
+        return (Verdict.WINDOW, False) if served(load, standing, sight.at) else (Verdict.HELD_ON, None)
+    if standing.held_s >= load.stop_for_s and look.short:
+        return (Verdict.STOP, False) if served(load, standing, sight.at) else (Verdict.HELD_ON, None)
+    return (Verdict.WAIT_OFF if look.short else Verdict.RUN), None
+
+
+def _while_off(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement:
+    if standing.was_on is None:
+        return Verdict.BUSY, None  # what it really does is read before anything is switched
+    if not standing.available:
+        return Verdict.AWAY, None
+    held_off = not rested(load, standing, sight.at)
+    spent = load.max_starts is not None and standing.tally.starts - standing.today.starts >= load.max_starts
+    if look.need:
+        return (Verdict.NEED_AT_RISK, None) if held_off or spent or look.crowded else (Verdict.NEED, True)
+    if not look.open:
+        return Verdict.WINDOW, None
+    if look.free_w + look.room_w + look.leaving_w < load.start_w:
+        return Verdict.REST, None
+    if held_off:
+        return Verdict.HELD_OFF, None
+    if spent:
+        return Verdict.SPENT, None
+    if look.crowded:
+        return Verdict.CROWDED, None
+    if standing.held_s < load.start_for_s:
+        return Verdict.WAIT_ON, None
+    if look.free_w < load.start_w:
+        return Verdict.ROOM, None
+    return (Verdict.START, True) if sight.fresh else (Verdict.WAIT_ON, None)
+
+
+def _safe(why: Verdict, load: Load, standing: Standing, sight: Sight) -> Judgement:
+    on = standing.phase is not OFF
+    if not load.safe_on:
+        return why, False if on else None
+    if on or standing.was_on is None:
+        return why, None
+    return (Verdict.HELD_OFF, None) if _rests(load, standing, sight) else (why, True)
+
+
+def _by_hand(wish: bool, load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement:
+    on = standing.phase is not OFF
+    if wish == on:
+        return Verdict.HAND, None
+    if not wish:
+        return Verdict.HAND, False
+    if standing.was_on is None:
+        return Verdict.BUSY, None
+    if _rests(load, standing, sight):
+        return Verdict.HELD_OFF, None
+    return (Verdict.CROWDED, None) if look.crowded else (Verdict.HAND, True)
+
+
+def _wish(standing: Standing, look: Look) -> bool | None:
+    if look.wish is not None:
+        return look.wish
+    return standing.phase is not OFF if standing.holder is Holder.HAND else None
+
+
+def _rests(load: Load, standing: Standing, sight: Sight) -> bool:
+    return load.compressor and not rested(load, standing, sight.at)
+
+
+def _give_up(load: Load, standing: Standing, sight: Sight) -> bool:
+    """Tell whether a load lost from sight is to go off: nobody wants it any more, or its minimum time is over.
+
+    Until then it is only looked at: the OFF might end a run too early.
+    """
+    if sight.lost or sight.shutdown or not standing.wants_on:
+        return standing.was_on is not False
+    return sight.at - standing.since >= load.min_on_s
