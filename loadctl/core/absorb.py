@@ -1,4 +1,4 @@
-"""What an actuator reports, taken into the standing of its load. Late and odd reports are observations, never errors."""
+"""What an actuator reports, taken into the standing of its load. A late or odd report is an observation, no error."""
 
 from __future__ import annotations
 
