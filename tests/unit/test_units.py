@@ -139,4 +139,4 @@ def test_the_marker_on_an_option():
         with pytest.raises(ValidationError) as caught:
             adapter.validate_python({"every": value}, context={"file": True})
         assert caught.value.errors()[0]["loc"] == ("every",)
-    assert adapter.json_schema()["properties"]["every"]["default"] == "5 s"
+    assert adapter.json_schema(mode="serialization")["properties"]["every"]["default"] == "5 s"
