@@ -119,7 +119,8 @@ def _seen_off(load: Load, standing: Standing, report: Report, at: float, answers
         switched = _switched(load, at, on=False) | {"leaving_w": leaving_w, "wants_on": False, "detail": report.detail}
         return move(load, standing, "seen_off", at, **switched, **_held(load, at, by_hand))
     if standing.was_on is None and phase is OFF:
-        return replace(standing, was_on=False)
+        # a compressor that is first seen off may have gone off the moment before
+        return replace(standing, was_on=False, switched_at=at if load.compressor else standing.switched_at)
     return standing
 
 
