@@ -1,0 +1,247 @@
+"""Carries wishes to the actuators and facts back. Each actuator has its own mailbox, so that a slow one delays nobody.
+
+A mailbox does one thing at a time, in this order: the latest wish, a lease to renew, a look at the real state. It has
+no clock of its own to wake by: the daemon's tick rings it. So a daemon that hangs renews nothing, and the leases end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+
+from loadctl.core.values import ON, Command, Load, Report, Site, State
+from loadctl.drivers import Actuator, Clock
+from loadctl.errors import DeviceError, Unreachable
+
+ANSWER_LIMIT_S = 30.0  # real seconds; a driver's own time-outs are shorter
+LONGEST_PAUSE_S = 60.0  # how rarely an actuator that does not answer is still looked at
+SAFE_LIMIT_S = 10.0  # real seconds for all loads together to reach their safe state
+SAFE_RETRY_S = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class Mailbox:
+    """One actuator and what is to be done with it. Wishes that a newer one overtook are counted in `superseded`."""
+
+    def __init__(
+        self,
+        load: str,
+        actuator: Actuator,
+        clock: Clock,
+        deliver: Callable[[Report], None],
+        superseded: Counter[str],
+    ) -> None:
+        self.load = load
+        self.actuator = actuator
+        self._clock = clock
+        self._deliver = deliver
+        self._superseded = superseded
+        self._bell = asyncio.Event()
+        self._wish: Command | None = None
+        self._renewal: Command | None = None
+        self._held: Command | None = None  # the last ON that the device took
+        self._leased_at: float | None = None  # when it was sent: the lease cannot end before `lease_s` from here
+        self._renew_at = -math.inf
+        self._look_at = -math.inf
+        self._seen: Report | None = None  # the last that is known of the real state
+        self._pause_s = 0.0
+        self._trouble: str | None = None
+
+    def put(self, command: Command) -> None:
+        """Take a wish. One that still waits is overtaken: only the latest counts."""
+        if self._wish is not None:
+            self._superseded[self.load] += 1
+        self._wish = command
+        self._renewal = None
+        self._bell.set()
+
+    def tick(self, load: Load, *, on: bool) -> None:
+        """Once a tick: a lease that is a third gone is renewed while the load is `on`, and the real state looked at."""
+        now = self._clock.now()
+        if not on:
+            self._renewal = None
+        elif self.actuator.lease_s is not None and now >= self._renew_at and self._wish is None:
+            self._renewal = self._as_held(load)
+        if self._renewal is not None or now >= self._look_at:
+            self._bell.set()
+
+    def lease_left_s(self) -> float | None:
+        """Return how long the load stays on if nothing more is said; None: it holds no lease now."""
+        if self.actuator.lease_s is None or self._leased_at is None:
+            return None
+        return max(0.0, self._leased_at + self.actuator.lease_s - self._clock.now())
+
+    async def run(self) -> None:
+        await self._look()
+        while True:
+            if (wish := self._wish) is not None:
+                self._wish = None
+                await self._carry_out(wish)
+            elif (renewal := self._renewal) is not None:
+                self._renewal = None
+                await self._renew(renewal)
+            elif self._clock.now() >= self._look_at:
+                await self._look()
+            else:
+                self._bell.clear()
+                await self._bell.wait()
+
+    async def make_safe(self, command: Command, limit_s: float) -> str | None:
+        """Carry out `command` whatever it takes within `limit_s`; return why it could not be confirmed, or None.
+
+        Only after `run` has ended: one request in flight is what the driver may count on.
+        """
+        why = f"no answer in {limit_s:.0f} s"
+        try:
+            async with asyncio.timeout(limit_s):
+                while True:
+                    report = await self._ask(self.actuator.apply(command))
+                    if report.error is None:
+                        return None
+                    why = report.detail
+                    await asyncio.sleep(SAFE_RETRY_S)
+        except TimeoutError:
+            return why
+
+    async def close(self) -> None:
+        await self.actuator.close()
+
+    async def _look(self) -> Report:
+        report = await self._ask(self.actuator.read())
+        self._deliver(report)
+        return report
+
+    async def _carry_out(self, command: Command) -> None:
+        # Nothing is switched on that we have never seen. An OFF does not wait for that.
+        if command.watts > 0 and self._seen is None:
+            seen = await self._ask(self.actuator.read())
+            if seen.error is not None:
+                self._deliver(replace(seen, command_id=command.id))
+                return
+            self._deliver(seen)
+            if self._wish is not None:
+                self._superseded[self.load] += 1
+                return
+        sent_at = self._clock.now()
+        report = await self._ask(self.actuator.apply(command))
+        self._deliver(replace(report, command_id=command.id))
+        if report.error is None:
+            self._took(command, sent_at)
+
+    async def _renew(self, renewal: Command) -> None:
+        """Look first: a renewal must not switch on again what somebody has just switched off by hand."""
+        self._renew_at = self._clock.now() + (self.actuator.lease_s or 0.0) / 12
+        seen = await self._look()
+        if seen.error is not None or seen.on is False or self._wish is not None:
+            return
+        sent_at = self._clock.now()
+        report = await self._ask(self.actuator.apply(renewal))
+        self._deliver(replace(report, command_id=None))
+        if report.error is None:
+            self._took(renewal, sent_at)
+
+    async def _ask(self, answer: Awaitable[Report]) -> Report:
+        """Return what the device says or, as a report with `error`, why it says nothing."""
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT_S):
+                report = await answer
+        except DeviceError as error:
+            return self._failed(error)
+        except TimeoutError:
+            return self._failed(Unreachable(f"no whole answer in {ANSWER_LIMIT_S:.0f} s"))
+        if self._trouble is not None:
+            _log.info("%s: its actuator answers again", self.load)
+        self._trouble = None
+        self._pause_s = self.actuator.every_s
+        self._look_at = self._clock.now() + self._pause_s
+        self._seen = replace(report, load=self.load)
+        if report.on is False:
+            self._held = self._leased_at = None
+        return self._seen
+
+    def _failed(self, error: DeviceError) -> Report:
+        if self._trouble != error.kind:
+            _log.warning("%s: %s", self.load, error)
+        self._trouble = error.kind
+        self._pause_s = min(max(self._pause_s * 2, self.actuator.every_s), max(LONGEST_PAUSE_S, self.actuator.every_s))
+        now = self._clock.now()
+        self._look_at = now + max(self._pause_s, error.retry_after_s)
+        return Report(self.load, now, error=error.kind, detail=str(error))
+
+    def _took(self, command: Command, sent_at: float) -> None:
+        self._renewal = None
+        if command.watts <= 0:
+            self._held = self._leased_at = None
+            return
+        self._held = command
+        if self.actuator.lease_s is not None:
+            self._leased_at = sent_at
+            self._renew_at = sent_at + self.actuator.lease_s / 3
+
+    def _as_held(self, load: Load) -> Command:
+        """Return the ON to say again; a load that was found on, or that a person switched on, runs as it was seen."""
+        if self._held is not None:
+            return replace(self._held, id=0)
+        limit_w = self._seen.limit_w if self._seen is not None else None
+        return Command(0, load.name, limit_w or load.power_w, lease_s=load.lease_s)
+
+
+class Switchboard:
+    """All mailboxes. Reports gather here until the next tick; an answer to a command brings that tick about."""
+
+    def __init__(self, clock: Clock, wake: Callable[[], None]) -> None:
+        self.mailboxes: dict[str, Mailbox] = {}
+        self.superseded: Counter[str] = Counter()
+        self._clock = clock
+        self._wake = wake
+        self._reports: list[Report] = []
+
+    def open(self, load: str, actuator: Actuator) -> Mailbox:
+        """Give `load` a mailbox; whoever opens it also runs it."""
+        mailbox = Mailbox(load, actuator, self._clock, self._receive, self.superseded)
+        self.mailboxes[load] = mailbox
+        return mailbox
+
+    def close(self, load: str) -> Mailbox:
+        """Take the mailbox of `load` out, and what it has reported with it."""
+        self._reports = [report for report in self._reports if report.load != load]
+        return self.mailboxes.pop(load)
+
+    def send(self, commands: Iterable[Command]) -> None:
+        for command in commands:
+            self.mailboxes[command.load].put(command)
+
+    def renew(self, site: Site, state: State) -> None:
+        """Once a tick, by the daemon alone: ring the mailboxes that have a lease to renew or a state to look at.
+
+        Only what is known to be on is kept on; a load that is held on by hand is, too.
+        """
+        for load, standing in zip(site.loads, state.standings, strict=True):
+            self.mailboxes[load.name].tick(load, on=standing.phase is ON)
+
+    def take(self) -> tuple[Report, ...]:
+        """Return what was reported since the last time, oldest first."""
+        reports = tuple(self._reports)
+        self._reports.clear()
+        return reports
+
+    def _receive(self, report: Report) -> None:
+        self._reports.append(report)
+        if report.command_id is not None:
+            self._wake()
+
+
+async def make_safe(wishes: Iterable[tuple[Mailbox, Command]], limit_s: float = SAFE_LIMIT_S) -> list[str | None]:
+    """Drive loads to their safe state, all at once; return for each None or why that could not be confirmed.
+
+    A driver with a bug must not keep the others on, so what it raises is told like a refusal.
+    """
+    results = await asyncio.gather(
+        *(mailbox.make_safe(command, limit_s) for mailbox, command in wishes), return_exceptions=True
+    )
+    return [repr(result) if isinstance(result, BaseException) else result for result in results]

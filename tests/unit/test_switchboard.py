@@ -1,0 +1,274 @@
+"""Mailboxes on virtual time: the latest wish wins, nobody waits for a slow one, leases are renewed by ticks alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+
+from loadctl.core.values import OFF, ON, Command, Load, Phase, Report, Site, Source, Standing, State
+from loadctl.errors import DeviceError, Refused, Unreachable
+from loadctl.service.switchboard import Mailbox, Switchboard, make_safe
+from tests.virtual import VIRTUAL, VirtualClock
+
+
+@pytest.fixture
+def anyio_backend():
+    return VIRTUAL
+
+
+@dataclass
+class Relay:
+    """A relay on a virtual wire: `wire` holds what was asked of it and when; it goes off when its lease runs out."""
+
+    lease_s: float | None = 60.0
+    settle_s: float = 2.0
+    every_s: float = 10.0
+    takes_s: float = 0.1
+    on: bool = False
+    error: DeviceError | None = None
+    wire: list[tuple[float, str]] = field(default_factory=list)
+    busy: int = 0
+    most_busy: int = 0
+    leased_until: float = 0.0
+
+    async def apply(self, command: Command) -> Report:
+        await self._answer("on" if command.watts > 0 else "off")
+        self.on = command.watts > 0
+        self.leased_until = _now() + (self.lease_s or 1e9)
+        return self._report(command.id)
+
+    async def read(self) -> Report:
+        await self._answer("read")
+        return self._report(None)
+
+    async def close(self) -> None:
+        self.wire.append((_now(), "close"))
+
+    def said(self, *words: str) -> list[tuple[float, str]]:
+        return [(at, word) for at, word in self.wire if word in words]
+
+    async def _answer(self, word: str) -> None:
+        self.wire.append((_now(), word))
+        self.busy += 1
+        self.most_busy = max(self.most_busy, self.busy)
+        try:
+            await asyncio.sleep(self.takes_s)
+        finally:
+            self.busy -= 1
+        if self.error is not None:
+            raise self.error
+
+    def _report(self, command_id: int | None) -> Report:
+        self.on = self.on and _now() < self.leased_until
+        return Report("", _now(), command_id, on=self.on, source=Source.US)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _load(name: str) -> Load:
+    return Load(name, 2000.0, 1500.0, 60.0, 500.0, 60.0)
+
+
+@asynccontextmanager
+async def running(**relays: Relay) -> AsyncIterator[Switchboard]:
+    board = Switchboard(VirtualClock(), lambda: None)
+    tasks = [asyncio.create_task(board.open(name, relay).run()) for name, relay in relays.items()]
+    try:
+        yield board
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+async def ticking(board: Switchboard, seconds: float, **phases: Phase) -> list[Report]:
+    """Tick each second, as the daemon would, with each load in the given phase; return the reports."""
+    site = Site(tuple(_load(name) for name in phases))
+    state = State(tuple(Standing(phase=phase) for phase in phases.values()))
+    reports: list[Report] = []
+    end = _now() + seconds
+    while _now() < end:
+        board.renew(site, state)
+        await asyncio.sleep(1.0)
+        reports += board.take()
+    return reports
+
+
+@pytest.mark.anyio
+async def test_the_real_state_is_read_before_anything_is_switched():
+    relay = Relay()
+    async with running(boiler=relay) as board:
+        board.send([Command(1, "boiler", 2000.0)])
+        reports = await ticking(board, 3, boiler=OFF)
+    assert [word for _, word in relay.wire] == ["read", "on"]
+    assert [(report.command_id, report.on) for report in reports] == [(None, False), (1, True)]
+    assert {report.load for report in reports} == {"boiler"}
+
+
+@pytest.mark.anyio
+async def test_what_has_never_been_read_is_not_switched_on_but_may_be_switched_off():
+    relay = Relay(error=Unreachable("no route"))
+    async with running(boiler=relay) as board:
+        board.send([Command(1, "boiler", 2000.0)])
+        reports = await ticking(board, 3, boiler=OFF)
+        assert relay.said("on", "off") == []
+        assert [(report.command_id, report.error) for report in reports] == [(None, "unreachable"), (1, "unreachable")]
+        board.send([Command(2, "boiler", 0.0)])
+        await ticking(board, 3, boiler=OFF)
+    assert [word for _, word in relay.said("on", "off")] == ["off"]
+
+
+@pytest.mark.anyio
+async def test_the_latest_wish_wins_and_the_overtaken_are_counted():
+    relay = Relay(takes_s=5.0)
+    async with running(boiler=relay) as board:
+        await ticking(board, 6, boiler=OFF)
+        board.send([Command(1, "boiler", 2000.0)])
+        await asyncio.sleep(1)
+        board.send([Command(2, "boiler", 1000.0)])
+        board.send([Command(3, "boiler", 0.0)])
+        reports = await ticking(board, 12, boiler=OFF)
+    assert [word for _, word in relay.said("on", "off")] == ["on", "off"]
+    assert [report.command_id for report in reports if report.command_id] == [1, 3]
+    assert board.superseded == {"boiler": 1}
+    assert relay.most_busy == 1
+
+
+@pytest.mark.anyio
+async def test_a_slow_actuator_delays_nobody():
+    slow, quick = Relay(takes_s=25.0), Relay()
+    async with running(slow=slow, quick=quick) as board:
+        await asyncio.sleep(1)
+        board.send([Command(1, "slow", 2000.0), Command(2, "quick", 2000.0)])
+        reports = await ticking(board, 2, slow=OFF, quick=OFF)
+    assert [report.command_id for report in reports if report.load == "quick"][-1] == 2
+
+
+@pytest.mark.anyio
+async def test_a_lease_is_renewed_at_a_third_and_is_an_observation():
+    relay = Relay(lease_s=60.0)
+    async with running(boiler=relay) as board:
+        board.send([Command(1, "boiler", 2000.0)])
+        reports = await ticking(board, 600, boiler=ON)
+        left_s = board.mailboxes["boiler"].lease_left_s()
+    ons = [at for at, _ in relay.said("on")]
+    assert len(ons) == pytest.approx(30, abs=2)
+    assert max(after - before for before, after in pairwise(ons)) <= 22
+    assert [report.command_id for report in reports if report.command_id is not None] == [1]
+    assert all(report.on for report in reports[1:])
+    assert left_s is not None
+    assert left_s >= 60 - 22
+
+
+@pytest.mark.anyio
+async def test_a_loop_that_hangs_renews_nothing():
+    relay = Relay(lease_s=30.0)
+    async with running(boiler=relay) as board:
+        board.send([Command(1, "boiler", 2000.0)])
+        await ticking(board, 60, boiler=ON)
+        hung_at = _now()
+        await asyncio.sleep(300)
+        assert [at for at, _ in relay.wire if at > hung_at + 1] == []
+        assert relay.leased_until <= hung_at + 31
+
+
+@pytest.mark.anyio
+async def test_a_load_found_on_gets_our_lease():
+    relay = Relay(on=True, leased_until=1e9)
+    async with running(boiler=relay) as board:
+        await ticking(board, 30, boiler=ON)
+    assert relay.said("on")
+    assert relay.leased_until < 100
+
+
+@pytest.mark.anyio
+async def test_a_renewal_does_not_undo_a_hand_at_the_switch():
+    relay = Relay(lease_s=30.0, every_s=1000.0)
+    async with running(boiler=relay) as board:
+        board.send([Command(1, "boiler", 2000.0)])
+        await ticking(board, 5, boiler=ON)
+        relay.on = False
+        reports = await ticking(board, 20, boiler=ON)
+    assert len(relay.said("on")) == 1
+    assert reports[-1].on is False
+
+
+@pytest.mark.anyio
+async def test_what_is_not_on_or_cannot_hold_a_lease_gets_none_renewed():
+    without, stopping = Relay(lease_s=None, on=True, leased_until=1e9), Relay(on=True, leased_until=1e9)
+    async with running(without=without, stopping=stopping) as board:
+        await ticking(board, 120, without=ON, stopping=Phase.STOPPING)
+    assert not without.said("on")
+    assert not stopping.said("on")
+
+
+@pytest.mark.anyio
+async def test_an_unreachable_actuator_is_looked_at_ever_more_rarely_and_commands_go_out_at_once():
+    relay = Relay(error=Unreachable("no route"))
+    async with running(boiler=relay) as board:
+        reports = await ticking(board, 600, boiler=OFF)
+        assert 10 <= len(relay.said("read")) <= 15
+        assert {report.error for report in reports} == {"unreachable"}
+        assert {report.detail for report in reports} == {"no route"}
+        relay.error = None
+        at = _now()
+        board.send([Command(7, "boiler", 0.0)])
+        await ticking(board, 2, boiler=OFF)
+        assert relay.said("off") == [(at, "off")]
+        await ticking(board, 100, boiler=OFF)
+    assert len([at for at, _ in relay.said("read")[-9:]]) == 9
+
+
+@pytest.mark.anyio
+async def test_an_actuator_that_never_answers_is_given_up_after_a_while():
+    relay = Relay(takes_s=1e6)
+    async with running(boiler=relay) as board:
+        reports = await ticking(board, 40, boiler=OFF)
+    assert [report.error for report in reports] == ["unreachable"]
+    assert "30 s" in reports[0].detail
+
+
+@pytest.mark.anyio
+async def test_a_refusal_answers_its_command():
+    relay = Relay()
+    async with running(boiler=relay) as board:
+        await asyncio.sleep(1)
+        relay.error = Refused("wrong login", hint="give the password")
+        board.send([Command(4, "boiler", 2000.0)])
+        reports = await ticking(board, 2, boiler=OFF)
+    assert (reports[-1].command_id, reports[-1].error) == (4, "refused")
+    assert reports[-1].detail == "wrong login (give the password)"
+
+
+@pytest.mark.anyio
+async def test_all_loads_go_to_their_safe_state_at_once_and_the_unconfirmed_are_told():
+    board = Switchboard(VirtualClock(), lambda: None)
+    relays = {"a": Relay(takes_s=4.0), "b": Relay(takes_s=4.0), "c": Relay(error=Unreachable("no route"))}
+    boxes = [board.open(name, relay) for name, relay in relays.items()]
+    begin = _now()
+    results = await make_safe([(box, Command(0, box.load, 0.0)) for box in boxes], limit_s=10.0)
+    assert results == [None, None, "no route"]
+    assert _now() - begin == pytest.approx(10.0)
+    assert len(relays["c"].said("off")) > 3
+
+
+@pytest.mark.anyio
+async def test_a_bug_in_one_driver_keeps_no_other_load_on():
+    @dataclass
+    class Broken(Relay):
+        async def apply(self, command: Command) -> Report:
+            raise KeyError("output")
+
+    board = Switchboard(VirtualClock(), lambda: None)
+    fine = Relay(on=True, leased_until=1e9)
+    boxes: list[Mailbox] = [board.open("broken", Broken()), board.open("fine", fine)]
+    results = await make_safe([(box, Command(0, box.load, 0.0)) for box in boxes])
+    assert results == ["KeyError('output')", None]
+    assert fine.on is False
