@@ -1,0 +1,48 @@
+"""A rule file that can be meant, with all defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from loadctl.core.values import Site
+from loadctl.drivers import Shared
+from loadctl.errors import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A driver by name with its checked options. `build` makes it, without I/O."""
+
+    driver: str
+    options: Any
+    build: Callable[[Shared], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """Where the page is served."""
+
+    host: str = "127.0.0.1"
+    port: int = 8480
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the core, the daemon and the page need to begin.
+
+    `actuators`: by load name. `was`: the former name of a load by its present one. `notes`: what the owner should know
+    although nothing is wrong.
+    """
+
+    path: Path
+    site: Site
+    zone: ZoneInfo
+    meter: Device
+    actuators: Mapping[str, Device]
+    web: Web = Web()
+    was: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[Fault, ...] = ()
