@@ -1,0 +1,63 @@
+"""The YAML keys of a Shelly."""
+
+from __future__ import annotations
+
+from ipaddress import AddressValueError, IPv6Address
+from typing import Annotated, Literal
+
+import httpx
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from loadctl.actuators.shelly.answers import plain_mac
+from loadctl.core.units import Unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class ShellyOptions:
+    """A Shelly relay or plug of any generation; which one it is, it tells itself."""
+
+    host: Annotated[str, Field(description="Name or IP address in the house's network, such as `192.168.1.40`")]
+    channel: Annotated[int, Field(ge=0, le=15, description="Which relay of the device; the first one is 0")] = 0
+    mac: Annotated[
+        str | None,
+        Field(description="Its hardware address (on the label, in the app): another Shelly there is left alone"),
+    ] = None
+    username: Annotated[str, Field(description="Gen1 only, if changed; Gen2 and later always say `admin`")] = "admin"
+    password: Annotated[str | None, Field(repr=False, description="If the device asks for one")] = None
+    lease: Annotated[
+        float,
+        Unit("s", least=15, most=3600),
+        Field(description="The device goes off by itself when it has not heard from us for so long"),
+    ] = 120.0
+    failsafe: Annotated[
+        Literal["lease", "none"],
+        Field(description="`none`: it stays on when we die. Write it only if that can do no harm"),
+    ] = "lease"
+    every: Annotated[
+        float, Unit("s", least=1, most=300), Field(description="How often its real state is read back")
+    ] = 10.0
+
+    def __post_init__(self) -> None:
+        base_url(self.host)
+        if self.mac is not None and not plain_mac(self.mac):
+            raise ValueError("`mac` reads like `AABBCCDDEEFF` or `AA:BB:CC:DD:EE:FF`")
+        if self.failsafe == "lease" and self.lease < 3 * self.every:
+            raise ValueError("`lease` must be at least three times `every`, or one lost answer would switch the load")
+
+
+def base_url(host: str) -> httpx.URL:
+    """Make the device's address of a name, an IP address or a URL. Raises ValueError with a sentence for the owner."""
+    try:
+        host = f"[{IPv6Address(host)}]"
+    except AddressValueError:
+        host = host.strip()
+    try:
+        url = httpx.URL(host if "://" in host else f"http://{host}")
+    except httpx.InvalidURL as error:
+        raise ValueError("`host` is no address; it reads like `192.168.1.40` or `boiler.local`") from error
+    if url.userinfo:
+        raise ValueError("`host` holds a login; write `username` and `password` as keys of their own")
+    if url.scheme not in {"http", "https"} or not url.host or " " in host or url.raw_path != b"/":
+        raise ValueError("`host` is no address; it reads like `192.168.1.40` or `boiler.local`")
+    return url

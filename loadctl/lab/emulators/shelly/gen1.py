@@ -1,0 +1,212 @@
+"""An emulated Gen1 Shelly: plain HTTP GET, Basic login. Facts: shelly-api-docs.shelly.cloud/gen1."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import time
+from collections.abc import Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from loadctl.lab.emulators.shelly.relay import EPOCH, EmulatedRelay, Switching
+from loadctl.lab.emulators.shelly.wire import Asked, Fault, Wire
+
+_DEFAULT_STATES = {"off": "off", "on": "on", "last": "last", "switch": "off"}
+
+
+class EmulatedShellyGen1:
+    """`draw` hangs on channel 0; the others' are `relays[n].draw`. Attributes may be changed at any time."""
+
+    def __init__(
+        self,
+        draw: Callable[[], float] = lambda: 0.0,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        channels: int = 1,
+        meters: int | None = None,
+        password: str | None = None,
+        mac: str = "E868E7AA0001",
+        model: str = "SHPLG-S",
+        firmware: str = "20230913-113421/v1.14.0-gcb84623",
+    ) -> None:
+        self.clock = clock
+        self.relays = [EmulatedRelay(clock, draw if n == 0 else lambda: 0.0) for n in range(channels)]
+        self.meters = channels if meters is None else meters
+        self.username, self.password = "admin", password
+        self.mac, self.model, self.firmware = mac, model, firmware
+        self.mode: str | None = None  # "relay" or "roller" on a device that can be both
+        self.tells_mode = True  # in /shelly too, as firmware from 1.12 on does
+        self.overtemperature = False
+        self.rssi = -61
+        self.fault: Fault | None = None
+        self._booted_at = clock()
+        routes = [
+            Route("/shelly", self._shelly),
+            Route("/status", self._guarded(self._status)),
+            Route("/settings", self._guarded(self._settings)),
+            Route("/settings/relay/{channel:int}", self._guarded(self._relay_settings)),
+            Route("/relay/{channel:int}", self._guarded(self._relay)),
+            Route("/reboot", self._guarded(self._reboot)),
+        ]
+        self.app = Wire(Starlette(routes=routes), clock, lambda: self.fault)
+
+    @property
+    def on(self) -> bool:
+        return self.relays[0].on
+
+    @property
+    def switchings(self) -> list[Switching]:
+        self.relays[0].on  # noqa: B018 - looking lets an expired timer happen
+        return self.relays[0].switchings
+
+    @property
+    def requests(self) -> list[Asked]:
+        return self.app.asked
+
+    def press(self, on: bool) -> None:
+        self.relays[0].press(on)
+
+    def reboot(self) -> None:
+        self._booted_at = self.clock()
+        for relay in self.relays:
+            relay.reboot()
+
+    def _guarded(self, answer: Callable[[Request], Response]) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            if not self._knows(request.headers.get("authorization", "")):
+                headers = {"WWW-Authenticate": f'Basic realm="{self._id()}"'}
+                return PlainTextResponse("401 Unauthorized", 401, headers)
+            return answer(request)
+
+        return endpoint
+
+    def _knows(self, header: str) -> bool:
+        if self.password is None:
+            return True
+        try:
+            login = base64.b64decode(header.removeprefix("Basic "), validate=True)
+        except binascii.Error:
+            return False
+        return hmac.compare_digest(login, f"{self.username}:{self.password}".encode())
+
+    async def _shelly(self, _request: Request) -> Response:
+        body = {
+            "type": self.model,
+            "mac": self.mac,
+            "auth": self.password is not None,
+            "fw": self.firmware,
+            "discoverable": True,
+            "num_outputs": len(self.relays),
+            "num_meters": self.meters,
+        }
+        if self.mode:
+            body |= {"num_rollers": 1} | ({"mode": self.mode} if self.tells_mode else {})
+        return JSONResponse(body)
+
+    def _status(self, _request: Request) -> Response:
+        now = self.clock()
+        shown = max(1, self.meters)  # one without a meter shows a meter all the same
+        return JSONResponse(
+            {
+                "wifi_sta": {"connected": True, "ssid": "home", "ip": "192.168.1.40", "rssi": self.rssi},
+                "cloud": {"enabled": False, "connected": False},
+                "mqtt": {"connected": False},
+                "unixtime": int(EPOCH + now),
+                "has_update": False,
+                "mac": self.mac,
+                "relays": [self._shown(relay) for relay in self.relays],
+                "meters": [self._meter(relay) for relay in self.relays[:shown]],
+                "temperature": 96.5 if self.overtemperature else 41.5,
+                "overtemperature": self.overtemperature,
+                "update": {"status": "idle", "has_update": False, "old_version": self.firmware},
+                "uptime": int(now - self._booted_at),
+            }
+        )
+
+    def _meter(self, relay: EmulatedRelay) -> dict[str, Any]:
+        total = int(relay.energy_wh * 60)  # watt-minutes
+        return {"power": round(relay.watts, 2), "is_valid": True, "overpower": 0.0, "total": total, "counters": [0.0]}
+
+    def _settings(self, _request: Request) -> Response:
+        device = {"type": self.model, "mac": self.mac, "hostname": self._id(), "num_outputs": len(self.relays)}
+        body = {
+            "device": device,
+            "login": {"enabled": self.password is not None, "unprotected": False, "username": self.username},
+            "name": None,
+            "fw": self.firmware,
+            "max_power": self.relays[0].limit_w or 0,
+            "relays": [self._shown_settings(relay) for relay in self.relays],
+        }
+        return JSONResponse(body | ({"mode": self.mode} if self.mode else {}))
+
+    def _relay_settings(self, request: Request) -> Response:
+        relay = self._found(request)
+        if relay is None:
+            return PlainTextResponse("Not found", 404)
+        try:
+            if "auto_off" in request.query_params:
+                relay.auto_off_s = float(request.query_params["auto_off"]) or None
+            if "default_state" in request.query_params:
+                relay.initial = _DEFAULT_STATES[request.query_params["default_state"]]
+        except (KeyError, ValueError):
+            return PlainTextResponse("Bad value", 400)
+        return JSONResponse(self._shown_settings(relay))
+
+    def _relay(self, request: Request) -> Response:
+        relay = self._found(request)
+        if relay is None:
+            return PlainTextResponse("Not found", 404)
+        turn = request.query_params.get("turn")
+        if turn is None:
+            return JSONResponse(self._shown(relay))
+        if self.fault is Fault.REFUSE or self.mode == "roller":
+            return PlainTextResponse("Not allowed now", 400)
+        try:
+            timer_s = int(request.query_params.get("timer", "0"))
+            on = {"on": True, "off": False, "toggle": not relay.on}[turn]
+        except (KeyError, ValueError):
+            return PlainTextResponse("Bad turn", 400)
+        if self.fault is not Fault.LIE:
+            relay.set(on, "http", timer_s or None)
+        return JSONResponse(self._shown(relay))
+
+    def _reboot(self, _request: Request) -> Response:
+        self.reboot()
+        return JSONResponse({"ok": True})
+
+    def _found(self, request: Request) -> EmulatedRelay | None:
+        channel: int = request.path_params["channel"]
+        return self.relays[channel] if channel < len(self.relays) else None
+
+    def _shown(self, relay: EmulatedRelay) -> dict[str, Any]:
+        timer = relay.timer
+        left = 0.0 if timer is None else max(0.0, timer.ends_at - self.clock())
+        return {
+            "ison": relay.on,
+            "has_timer": timer is not None,
+            "timer_started": int(EPOCH + timer.started_at) if timer else 0,
+            "timer_duration": round(timer.lasts_s) if timer else 0,
+            "timer_remaining": round(left),
+            "overpower": "overpower" in relay.errors,
+            "source": relay.source,
+        }
+
+    def _shown_settings(self, relay: EmulatedRelay) -> dict[str, Any]:
+        return {
+            "ison": relay.on,
+            "has_timer": relay.timer is not None,
+            "default_state": relay.initial,
+            "btn_type": "toggle",
+            "auto_on": 0.0,
+            "auto_off": relay.auto_off_s or 0.0,
+            "schedule": False,
+        }
+
+    def _id(self) -> str:
+        return f"shellyplug-s-{self.mac[-6:]}"

@@ -1,0 +1,360 @@
+"""An emulated Gen2+ Shelly: JSON-RPC by GET, POST and WebSocket, digest login.
+
+Facts: shelly-api-docs.shelly.cloud/gen2 (RPCProtocol, Authentication, Switch, Shelly); its shapes are proved against
+aioshelly, the client of Home Assistant, in the tests. The WebSocket's upgrade itself asks for no login, its frames do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from loadctl.lab.emulators.shelly.digest import Digest
+from loadctl.lab.emulators.shelly.relay import EPOCH, EmulatedRelay, Switching
+from loadctl.lab.emulators.shelly.wire import Asked, Fault, Wire
+
+_NOTIFY_EVERY_S = 0.05
+_OPEN = {"Shelly.GetDeviceInfo"}
+_INITIAL = {"off": "off", "on": "on", "restore_last": "last", "match_input": "off"}
+Json = dict[str, Any]
+
+
+class RpcError(Exception):
+    """An error frame: `code` and sentence."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.body: Json = {"code": code, "message": message}
+
+
+class EmulatedShellyGen2:
+    """`draw` hangs on channel 0; the others' are `relays[n].draw`. Attributes may be changed at any time."""
+
+    def __init__(
+        self,
+        draw: Callable[[], float] = lambda: 0.0,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        channels: int = 1,
+        metered: bool = True,
+        password: str | None = None,
+        reusable_nonces: bool = True,
+        mac: str = "A8032AAA0002",
+        gen: int = 2,
+    ) -> None:
+        self.clock = clock
+        self.relays = [EmulatedRelay(clock, draw if n == 0 else lambda: 0.0) for n in range(channels)]
+        self.metered = metered
+        self.password = password
+        self.mac, self.gen = mac, gen
+        self.id = f"shellyplus1pm-{mac.lower()}"
+        self.profile: str | None = None  # "switch" or "cover" on a device that can be both
+        self.knows_time = True
+        self.rssi = -58
+        self.fault: Fault | None = None
+        self.calls: list[tuple[str, Json]] = []  # every method with its arguments, however it came in
+        self._digest = Digest(self.id, reusable=reusable_nonces)
+        self._booted_at = clock()
+        self._boots = 0
+        self._full = 0
+        self._methods: dict[str, Callable[[Json], Json]] = {
+            "Shelly.GetDeviceInfo": lambda _: self._info(),
+            "Shelly.GetStatus": lambda _: self._status(),
+            "Shelly.GetConfig": lambda _: self._config(),
+            "Shelly.ListMethods": lambda _: {"methods": sorted(self._methods)},
+            "Shelly.GetComponents": lambda _: {"components": [], "cfg_rev": 1, "offset": 0, "total": 0},
+            "Shelly.Reboot": self._reboot,
+            "Script.List": lambda _: {"scripts": []},
+            "Sys.GetStatus": lambda _: self._sys(),
+            "Wifi.GetStatus": lambda _: self._wifi(),
+            "Switch.GetStatus": lambda params: self._switch(*self._found(params)),
+            "Switch.GetConfig": lambda params: self._switch_config(*self._found(params)),
+            "Switch.SetConfig": self._set_config,
+            "Switch.Set": self._set,
+            "Switch.Toggle": lambda params: self._set(params | {"on": not self._found(params)[1].on}),
+        }
+        routes = [
+            Route("/shelly", self._shelly),
+            Route("/rpc", self._post_frame, methods=["POST"]),
+            Route("/rpc/{method}", self._call_by_path, methods=["GET", "POST"]),
+            WebSocketRoute("/rpc", self._socket),
+        ]
+        self.app = Wire(Starlette(routes=routes), clock, lambda: self.fault)
+
+    @property
+    def on(self) -> bool:
+        return self.relays[0].on
+
+    @property
+    def switchings(self) -> list[Switching]:
+        self.relays[0].on  # noqa: B018 - looking lets an expired timer happen
+        return self.relays[0].switchings
+
+    @property
+    def requests(self) -> list[Asked]:
+        return self.app.asked
+
+    def press(self, on: bool) -> None:
+        self.relays[0].press(on)
+
+    def reboot(self) -> None:
+        """A power cut: sockets close, timers are gone."""
+        self._booted_at = self.clock()
+        self._boots += 1
+        for relay in self.relays:
+            relay.reboot()
+
+    def notify_full(self) -> None:
+        """Push the whole status to every open socket, as a device does that has just woken up."""
+        self._full += 1
+
+    # --- HTTP ---
+
+    async def _shelly(self, _request: Request) -> Response:
+        return JSONResponse(self._info())
+
+    async def _call_by_path(self, request: Request) -> Response:
+        """GET with the arguments in the query or POST with them as body; a bare result or a bare error comes back."""
+        method = request.path_params["method"]
+        if (challenge := self._challenge(request, method)) is not None:
+            return challenge
+        params = {name: _literal(value) for name, value in request.query_params.items()}
+        try:
+            if request.method == "POST":
+                params = json.loads(await request.body() or b"{}")
+            return JSONResponse(self._call(method, params, "HTTP_in"))
+        except ValueError:
+            return JSONResponse({"code": -103, "message": "Invalid JSON!"}, 400)
+        except RpcError as error:
+            return JSONResponse(error.body, 404 if error.body["code"] in {404, -105} else 500)
+
+    async def _post_frame(self, request: Request) -> Response:
+        try:
+            frame = json.loads(await request.body())
+        except ValueError:
+            return JSONResponse({"code": -103, "message": "Invalid JSON!"}, 400)
+        if not isinstance(frame, dict) or not isinstance(frame.get("method"), str):
+            return JSONResponse({"code": -103, "message": "Missing required argument 'method'!"}, 400)
+        if (challenge := self._challenge(request, frame["method"])) is not None:
+            return challenge
+        return JSONResponse(self._answer(frame, "HTTP_in"))
+
+    def _challenge(self, request: Request, method: str) -> Response | None:
+        if self.password is None or method in _OPEN:
+            return None
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        header = request.headers.get("authorization", "")
+        if self._digest.knows(header, request.method, target, self.password):
+            return None
+        return Response(status_code=401, headers={"WWW-Authenticate": self._digest.header()})
+
+    # --- WebSocket ---
+
+    async def _socket(self, socket: WebSocket) -> None:
+        await socket.accept()
+        peer = asyncio.get_running_loop().create_future()
+        pushing = asyncio.create_task(self._push(socket, peer))
+        try:
+            while True:
+                frame = json.loads(await socket.receive_text())
+                await socket.send_json(self._answer_in_socket(frame))
+                if frame.get("src") and not peer.done():
+                    peer.set_result(frame["src"])
+        except (WebSocketDisconnect, RuntimeError, ValueError):
+            pass  # gone, closed by a reboot, or no JSON
+        finally:
+            pushing.cancel()
+            with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+                await pushing
+
+    def _answer_in_socket(self, frame: Json) -> Json:
+        allowed = self.password is None or frame.get("method") in _OPEN
+        if allowed or self._digest.knows_frame(frame.get("auth"), str(self.password)):
+            return self._answer(frame, "WS_in")
+        return self._envelope(frame) | {"error": {"code": 401, "message": self._digest.message()}}
+
+    async def _push(self, socket: WebSocket, peer: asyncio.Future[str]) -> None:
+        """Tell the peer what changes, once it has said who it is."""
+        dst, boots, full = await peer, self._boots, self._full
+        told = self._notable()
+        while self._boots == boots:
+            await asyncio.sleep(_NOTIFY_EVERY_S)
+            now = self._notable()
+            frame: Json = {"src": self.id, "dst": dst}
+            if self._full != full:
+                full = self._full
+                await socket.send_json(frame | {"method": "NotifyFullStatus", "params": self._status()})
+            elif changes := {key: now[key] for key in now if now[key] != told[key]}:
+                params = {"ts": EPOCH + self.clock()} | changes
+                await socket.send_json(frame | {"method": "NotifyStatus", "params": params})
+            told = now
+        await socket.close()
+
+    def _notable(self) -> Json:
+        keys = {"id", "output", "source", "apower", "errors", "timer_started_at", "timer_duration"}
+        return {
+            key: {name: value for name, value in part.items() if name in keys} for key, part in self._switches().items()
+        }
+
+    # --- RPC ---
+
+    def _answer(self, frame: Json, source: str) -> Json:
+        envelope = self._envelope(frame)
+        try:
+            return envelope | {"result": self._call(str(frame.get("method")), frame.get("params") or {}, source)}
+        except RpcError as error:
+            return envelope | {"error": error.body}
+
+    def _envelope(self, frame: Json) -> Json:
+        return {"id": frame.get("id"), "src": self.id} | ({"dst": frame["src"]} if "src" in frame else {})
+
+    def _call(self, method: str, params: Json, source: str) -> Json:
+        if method not in self._methods or (self.profile == "cover" and method.startswith("Switch.")):
+            raise RpcError(404, f"No handler for {method}")
+        if not isinstance(params, dict):
+            raise RpcError(-103, "Invalid argument 'params'!")
+        self.calls.append((method, params))
+        switches = method in {"Switch.Set", "Switch.Toggle"}
+        return self._methods[method](params | {"source": source} if switches else params)
+
+    def _reboot(self, _params: Json) -> Json:
+        self.reboot()
+        return {}
+
+    def _found(self, params: Json) -> tuple[int, EmulatedRelay]:
+        if "id" not in params:
+            raise RpcError(-103, "Missing required argument 'id'!")
+        channel = params["id"]
+        if not isinstance(channel, int) or not 0 <= channel < len(self.relays):
+            raise RpcError(-105, f"Argument 'id', value {channel} not found!")
+        return channel, self.relays[channel]
+
+    def _set(self, params: Json) -> Json:
+        _, relay = self._found(params)
+        on, timer_s = params.get("on"), params.get("toggle_after")
+        if not isinstance(on, bool):
+            raise RpcError(-103, "Missing required argument 'on'!" if on is None else "Invalid argument 'on'!")
+        if timer_s is not None and (isinstance(timer_s, bool) or not isinstance(timer_s, int | float) or timer_s < 0):
+            raise RpcError(-103, "Invalid argument 'toggle_after'!")
+        if self.fault is Fault.REFUSE:
+            raise RpcError(-109, "Failed precondition: not allowed now!")
+        was_on = relay.on
+        if self.fault is not Fault.LIE:
+            relay.set(on, str(params["source"]), timer_s)
+        return {"was_on": was_on}
+
+    def _set_config(self, params: Json) -> Json:
+        _, relay = self._found(params)
+        config = params.get("config")
+        if not isinstance(config, dict):
+            raise RpcError(-103, "Missing required argument 'config'!")
+        if config.get("initial_state", "off") not in _INITIAL:
+            raise RpcError(-103, "Invalid argument 'initial_state'!")
+        if "initial_state" in config:
+            relay.initial = _INITIAL[config["initial_state"]]
+        if "auto_off" in config:
+            relay.auto_off_s = float(config.get("auto_off_delay", 60.0)) if config["auto_off"] else None
+        if "power_limit" in config:
+            relay.limit_w = config["power_limit"]
+        return {"restart_required": False}
+
+    # --- what it shows ---
+
+    def _info(self) -> Json:
+        body: Json = {
+            "name": None,
+            "id": self.id,
+            "mac": self.mac,
+            "slot": 0,
+            "model": "SNSW-001P16EU" if self.metered else "SNSW-001X16EU",
+            "gen": self.gen,
+            "fw_id": "20241011-114455/1.4.4-g6d2a586",
+            "ver": "1.4.4",
+            "app": "Plus1PM" if self.metered else "Plus1",
+            "auth_en": self.password is not None,
+            "auth_domain": self.id if self.password is not None else None,
+        }
+        return body | ({"profile": self.profile} if self.profile else {})
+
+    def _status(self) -> Json:
+        return {
+            "ble": {},
+            "cloud": {"connected": False},
+            "mqtt": {"connected": False},
+            "sys": self._sys(),
+            "wifi": self._wifi(),
+            "ws": {"connected": False},
+        } | self._switches()
+
+    def _sys(self) -> Json:
+        now = self.clock()
+        return {
+            "mac": self.mac,
+            "restart_required": False,
+            "time": None,
+            "unixtime": int(EPOCH + now) if self.knows_time else None,
+            "uptime": int(now - self._booted_at),
+            "cfg_rev": 1,
+            "available_updates": {},
+        }
+
+    def _wifi(self) -> Json:
+        return {"sta_ip": "192.168.1.41", "status": "got ip", "ssid": "home", "rssi": self.rssi}
+
+    def _switches(self) -> Json:
+        if self.profile == "cover":
+            return {"cover:0": {"id": 0, "source": "init", "state": "stopped", "apower": 0.0}}
+        return {f"switch:{n}": self._switch(n, relay) for n, relay in enumerate(self.relays)}
+
+    def _switch(self, channel: int, relay: EmulatedRelay) -> Json:
+        body: Json = {"id": channel, "source": relay.source, "output": relay.on}
+        if self.metered:
+            watts = relay.watts
+            body |= {"apower": round(watts, 1), "voltage": 230.0, "current": round(watts / 230, 3)}
+            body["aenergy"] = {
+                "total": round(relay.energy_wh, 3),
+                "by_minute": [0.0, 0.0, 0.0],
+                "minute_ts": int(EPOCH),
+            }
+        if relay.timer:
+            started_at = round(EPOCH + relay.timer.started_at, 2)
+            body |= {"timer_started_at": started_at, "timer_duration": relay.timer.lasts_s}
+        if relay.errors:
+            body["errors"] = list(relay.errors)
+        return body | {"temperature": {"tC": 41.3, "tF": 106.3}}
+
+    def _config(self) -> Json:
+        switches = {f"switch:{n}": self._switch_config(n, relay) for n, relay in enumerate(self.relays)}
+        device = {"name": None, "mac": self.mac, "fw_id": self._info()["fw_id"]}
+        return {"sys": {"device": device, "cfg_rev": 1}, "wifi": {"sta": {"ssid": "home", "enable": True}}} | switches
+
+    def _switch_config(self, channel: int, relay: EmulatedRelay) -> Json:
+        shown = {ours: theirs for theirs, ours in reversed(_INITIAL.items())}
+        return {
+            "id": channel,
+            "name": None,
+            "in_mode": "follow",
+            "initial_state": shown[relay.initial],
+            "auto_on": False,
+            "auto_on_delay": 60.0,
+            "auto_off": relay.auto_off_s is not None,
+            "auto_off_delay": relay.auto_off_s or 60.0,
+        } | ({"power_limit": relay.limit_w or 4480} if self.metered else {})
+
+
+def _literal(text: str) -> Any:
+    """A query argument: JSON where it is JSON, text where not."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
