@@ -1,1 +1,58 @@
-"""."""
+"""The command line. Each command is imported only when it is called for, so that `loadctl --help` stays quick."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+import loadctl
+from loadctl.errors import ConfigError, LoadctlError
+
+COMMANDS = {
+    "run": ("loadctl.cli.run:run", "Control the loads of a rule file."),
+    "probe": ("loadctl.cli.probe:probe", "Read the meter of a rule file once."),
+    "check": ("loadctl.cli.check:check", "Check a rule file."),
+    "schema": ("loadctl.cli.schema:schema", "Print the JSON Schema of rule files, for editors."),
+    "demo": ("loadctl.cli.demo:demo", "Watch an emulated home being controlled."),
+}
+BAD_RULES = 1
+BAD_DEVICE = 2
+
+
+class Commands(click.Group):
+    """A group that knows its commands by name and help, and says errors in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's names
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(BAD_RULES)
+        except LoadctlError as error:
+            click.echo(f"loadctl: {error}", err=True)
+            ctx.exit(BAD_DEVICE)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+
+
+@click.group(cls=Commands)
+@click.version_option(loadctl.__version__, message="loadctl %(version)s")
+def main() -> None:
+    """Use at home the power that your solar panels would export."""

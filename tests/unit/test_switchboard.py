@@ -5,67 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
 
-from loadctl.core.values import OFF, ON, Command, Load, Phase, Report, Site, Source, Standing, State
-from loadctl.errors import DeviceError, Refused, Unreachable
+from loadctl.core.values import OFF, ON, Command, Load, Phase, Report, Site, Standing, State
+from loadctl.errors import Refused, Unreachable
 from loadctl.service.switchboard import Mailbox, Switchboard, make_safe
+from tests.home import Relay
 from tests.virtual import VIRTUAL, VirtualClock
 
 
 @pytest.fixture
 def anyio_backend():
     return VIRTUAL
-
-
-@dataclass
-class Relay:
-    """A relay on a virtual wire: `wire` holds what was asked of it and when; it goes off when its lease runs out."""
-
-    lease_s: float | None = 60.0
-    settle_s: float = 2.0
-    every_s: float = 10.0
-    takes_s: float = 0.1
-    on: bool = False
-    error: DeviceError | None = None
-    wire: list[tuple[float, str]] = field(default_factory=list)
-    busy: int = 0
-    most_busy: int = 0
-    leased_until: float = 0.0
-
-    async def apply(self, command: Command) -> Report:
-        await self._answer("on" if command.watts > 0 else "off")
-        self.on = command.watts > 0
-        self.leased_until = _now() + (self.lease_s or 1e9)
-        return self._report(command.id)
-
-    async def read(self) -> Report:
-        await self._answer("read")
-        return self._report(None)
-
-    async def close(self) -> None:
-        self.wire.append((_now(), "close"))
-
-    def said(self, *words: str) -> list[tuple[float, str]]:
-        return [(at, word) for at, word in self.wire if word in words]
-
-    async def _answer(self, word: str) -> None:
-        self.wire.append((_now(), word))
-        self.busy += 1
-        self.most_busy = max(self.most_busy, self.busy)
-        try:
-            await asyncio.sleep(self.takes_s)
-        finally:
-            self.busy -= 1
-        if self.error is not None:
-            raise self.error
-
-    def _report(self, command_id: int | None) -> Report:
-        self.on = self.on and _now() < self.leased_until
-        return Report("", _now(), command_id, on=self.on, source=Source.US)
 
 
 def _now() -> float:
