@@ -8,6 +8,7 @@ from loadctl.core.explain import explain, watts
 from loadctl.core.values import Outcome, Tick, Verdict
 from loadctl.service.daemon import Daemon
 
+_PASSING = {Verdict.BUSY, Verdict.SETTLING}  # what comes of them is said
 _LOUD = {Verdict.SHED, Verdict.BLIND, Verdict.OUTAGE, Verdict.FAULT, Verdict.NEED_AT_RISK}
 
 _log = logging.getLogger("loadctl")
@@ -28,7 +29,7 @@ class Journal:
                 continue
             self._last[load.name] = verdict
             sentence = explain(site, outcome, tick, index).sentence
-            level = logging.WARNING if verdict in _LOUD else logging.INFO
+            level = logging.WARNING if verdict in _LOUD else logging.DEBUG if verdict in _PASSING else logging.INFO
             change = f"{old} → {verdict}" if old else str(verdict)
             _log.log(level, "%s: %s: %s (%s)", load.name, change, sentence, _numbers(tick, outcome, index))
 
