@@ -31,6 +31,8 @@ class Findings:
         known = self.known(path)
         if known in self.hidden:
             written, value = self.hidden[known]
+            if value is None and any(fault.path == spell_path(known) for fault in self.faults):
+                return  # that it is not set was told
             message = (
                 f"what {written} holds cannot be used here" if value is not None else f"{written} has no value here"
             )

@@ -24,7 +24,7 @@ from loadctl.drivers import LoopClock, Shared, driver_class
 from loadctl.meters import METERS
 
 VERSION = 1
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _SMALLEST = "the smallest rule file has `version: 1`, a `meter:` and under `loads:` one appliance"
 
 
@@ -117,7 +117,7 @@ def _rules(data: dict[str, Any], shared: Shared, drivers: Drivers, findings: Fin
     rules = []
     for name, value in loads.items():
         path = ("loads", name)
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             better = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")[:40] or "boiler"
             findings.fault(path, f"a name has letters, digits, `_` and `-` only: write `{better}`")
         keys = checked(LoadKeys, {} if value is None else value, path, findings)

@@ -56,12 +56,12 @@ def _thresholds(site: SiteKeys, load: Load, path: Path, findings: Findings) -> N
         return
     start_w = _up(needed_w - load.stop_import_w)
     stop_w = _up(needed_w - load.start_w)
+    grid = _spell_grid(load.power_w - load.start_w - site.reserve)
     key = "stop" if findings.known((*path, "stop"))[-1] == "stop" else "start"
     findings.fault(
         (*path, key),
         f"it would switch itself off: started with {spell(load.start_w, 'W')} free, its {spell(load.power_w, 'W')} "
-        f"make the house {_spell_grid(load.power_w - load.start_w - site.reserve)}; write `start: {spell(start_w, 'W')}` or "
-        f"`stop: {_spell_grid(stop_w)}`",
+        f"make the house {grid}; write `start: {spell(start_w, 'W')}` or `stop: {_spell_grid(stop_w)}`",
     )
 
 

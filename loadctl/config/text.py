@@ -22,7 +22,7 @@ _TAG = "tag:yaml.org,2002:"
 _VARIABLE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{")
 
 _SENTENCES = (  # part of PyYAML's problem, what a person should look for
-    (r"'\\t'", "a tab stands here; indent with spaces only"),
+    (r"'\t'", "a tab stands here; indent with spaces only"),
     (
         "mapping values are not allowed",
         "a `:` where none can be: indented too far, or text with `: ` that needs quotes?",
@@ -135,6 +135,9 @@ def read(text: str, findings: Findings, secrets: Secrets | None) -> Any:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         findings.fault_at(line, column, (), _sentence(error.problem or error.context or ""))
         return None
+    except _EndlessError as error:
+        findings.fault_at(*_place(error.node), (), "an alias repeats itself without end, or far too often")
+        return None
     except RecursionError:
         findings.fault((), "groups within groups, too deep to follow")
         return None
@@ -150,6 +153,14 @@ def _sentence(problem: str) -> str:
     return "this is not YAML: check the indentation, colons and quotes around here"
 
 
+class _EndlessError(Exception):
+    """An alias within itself, or one of aliases of aliases."""
+
+    def __init__(self, node: yaml.Node) -> None:
+        super().__init__()
+        self.node = node
+
+
 @dataclass(slots=True)
 class _Builder:
     """Turns YAML nodes into plain data, writes down places and fills in secrets."""
@@ -163,9 +174,7 @@ class _Builder:
         self.nodes += 1
         self.findings.places.setdefault(path, _place(node))
         if self.nodes > _MOST_NODES or id(node) in self.open:
-            if self.nodes <= _MOST_NODES + 1:
-                self.findings.fault_at(*_place(node), path, "an alias repeats itself without end, or far too often")
-            return None
+            raise _EndlessError(node)
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, path)
         self.open.add(id(node))

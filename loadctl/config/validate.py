@@ -41,7 +41,7 @@ def checked(cls: type[T], value: object, path: Path, findings: Findings) -> T | 
     for place, message in _misfits(cls, value, path):
         findings.fault(place, message)
     try:
-        found: T = _adapter(cls).validate_python(value, context={"file": True})
+        found: T = _adapter(typing.cast("Any", cls)).validate_python(value, context={"file": True})
     except ValidationError as error:
         for detail in error.errors(include_url=False):
             place = (*path, *detail["loc"])
@@ -127,5 +127,5 @@ def _empty(value: object, path: Path) -> Iterator[Path]:
 
 
 @cache
-def _adapter(cls: type[Any]) -> TypeAdapter[Any]:
+def _adapter(cls: Any) -> TypeAdapter[Any]:
     return TypeAdapter(cls)

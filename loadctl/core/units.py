@@ -120,20 +120,21 @@ class Unit:
         )
 
     def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
-        return schema(self.unit)
+        return schema(self.unit, signed=self.least < 0)
 
 
-def pattern(unit: str) -> str:
+def pattern(unit: str, *, signed: bool = False) -> str:
     """Return the regular expression (without anchors) of the spellings that editors accept for `unit`."""
     names = "|".join(_DIMENSIONS[unit][1])
-    one = rf"-?\d+(\.\d+)? ?({names})"
+    one = rf"{'-?' if signed else ''}\d+(\.\d+)? ?({names})"
     return f"{one}( {one})*" if unit == "s" else one
 
 
-def schema(unit: str) -> dict[str, Any]:
+def schema(unit: str, *, signed: bool = False) -> dict[str, Any]:
     """Return the JSON Schema of a quantity in `unit`."""
     _, _, examples = _DIMENSIONS[unit]
-    return {"anyOf": [{"type": "string", "pattern": f"^{pattern(unit)}$"}, {"const": 0}], "examples": list(examples)}
+    written = {"type": "string", "pattern": f"^{pattern(unit, signed=signed)}$"}
+    return {"anyOf": [written, {"const": 0}], "examples": list(examples)}
 
 
 def _factor(name: str, unit: str, number: str, shown: str) -> float:

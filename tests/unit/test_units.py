@@ -102,7 +102,7 @@ def test_what_is_spelled_reads_back(thousandths, unit):
     value = thousandths / 1000
     text = spell(value, unit)
     assert abs(read(text, unit) - value) <= max(0.01, abs(value) * 0.001)
-    assert re.fullmatch(pattern(unit), text)
+    assert re.fullmatch(pattern(unit, signed=True), text)
 
 
 def refusal(text: str, unit: str) -> str | None:

@@ -72,6 +72,6 @@ class Relay:
 
 
 TINY = Drivers(
-    meters={"counter": "tests.unit.tiny_drivers:Meter"},
-    actuators={"plug": "tests.unit.tiny_drivers:Plug", "relay": "tests.unit.tiny_drivers:Relay"},
+    meters={"envoy": "tests.unit.tiny_drivers:Meter"},
+    actuators={"shelly": "tests.unit.tiny_drivers:Plug", "gpio": "tests.unit.tiny_drivers:Relay"},
 )
