@@ -9,6 +9,18 @@ from loadctl.core.needs import deadline, left_s
 from loadctl.core.surplus import own_w
 from loadctl.core.values import Load, Outcome, Site, Standing, Tick, Verdict
 
+_BY_TIME = frozenset(
+    {
+        Verdict.REST,
+        Verdict.WAIT_ON,
+        Verdict.HELD_OFF,
+        Verdict.RUN,
+        Verdict.IDLE,
+        Verdict.WAIT_OFF,
+        Verdict.HELD_ON,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -100,7 +112,7 @@ class _Facts:
 
     def next_change_s(self, verdict: Verdict) -> float | None:
         """Return the earliest moment at which this load could switch by its rules, in seconds from now."""
-        if verdict in (Verdict.REST, Verdict.WAIT_ON, Verdict.HELD_OFF, Verdict.RUN, Verdict.WAIT_OFF, Verdict.HELD_ON):
+        if verdict in _BY_TIME:
             return max(self.hold_left_s, self.rest_left_s)
         if verdict is Verdict.SETTLING:
             return max(self.load.stop_for_s, self.rest_left_s)
@@ -167,6 +179,8 @@ def _sentence(verdict: Verdict, f: _Facts) -> str:
             return f"stays off: with it the house would draw more than {max_import} from the grid"
         case Verdict.AWAY:
             return f"cannot run now: {f.standing.detail or 'its device says so'}"
+        case Verdict.WELDED:
+            return f"alarm: it draws {watts(f.standing.measured_w or 0.0)} although its switch is off; is it welded?"
         case Verdict.START:
             return f"starts: {f.free} free for {span(load.start_for_s)}"
         case Verdict.STOP:
@@ -177,6 +191,8 @@ def _sentence(verdict: Verdict, f: _Facts) -> str:
             return f"off at once: the house draws more than {max_import}"
         case Verdict.RUN:
             return f"runs: {f.free} for it"
+        case Verdict.IDLE:
+            return "on, but draws nothing: its thermostat is open or its breaker is off; the power goes to others"
         case Verdict.WAIT_OFF:
             return f"runs: {watts(f.import_w)} from the grid, stops after {span(f.hold_left_s)} more" + f.then("on")
         case Verdict.HELD_ON:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from loadctl.core.surplus import rested, served
+from loadctl.core.surplus import draws_nothing, own_w, rested, served
 from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Load, Standing, Verdict
 
 Judgement = tuple[Verdict, bool | None]  # what and why; switch on, switch off, or leave it
@@ -25,6 +25,7 @@ class Sight(NamedTuple):
     blind: bool
     lost: bool  # blind for longer than the site holds
     outage: bool
+    soc_pct: float | None
     shutdown: bool
 
 
@@ -53,7 +54,7 @@ def judge(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement
     if look.shed:
         return Verdict.SHED, False
     if sight.outage:
-        return _safe(Verdict.OUTAGE, load, standing, sight)
+        return (Verdict.OUTAGE, None) if _carried(load, sight) else _safe(Verdict.OUTAGE, load, standing, sight)
     if phase is FAULT:
         return Verdict.FAULT, False if _give_up(load, standing, sight) else None
     wish = _wish(standing, look)
@@ -81,12 +82,16 @@ def _while_on(load: Load, standing: Standing, sight: Sight, look: Look) -> Judge
         return (Verdict.WINDOW, False) if served(load, standing, sight.at) else (Verdict.HELD_ON, None)
     if standing.held_s >= load.stop_for_s and look.short:
         return (Verdict.STOP, False) if served(load, standing, sight.at) else (Verdict.HELD_ON, None)
-    return (Verdict.WAIT_OFF if look.short else Verdict.RUN), None
+    if look.short:
+        return Verdict.WAIT_OFF, None
+    return (Verdict.IDLE if draws_nothing(load, own_w(load, standing)) else Verdict.RUN), None
 
 
 def _while_off(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement:
     if standing.was_on is None:
         return Verdict.BUSY, None  # what it really does is read before anything is switched
+    if standing.settled_at is None and not draws_nothing(load, standing.measured_w or 0.0):
+        return Verdict.WELDED, None
     if not standing.available:
         return Verdict.AWAY, None
     held_off = not rested(load, standing, sight.at)
@@ -117,6 +122,11 @@ def _safe(why: Verdict, load: Load, standing: Standing, sight: Sight) -> Judgeme
     if on or standing.was_on is None:
         return why, None
     return (Verdict.HELD_OFF, None) if _rests(load, standing, sight) else (why, True)
+
+
+def _carried(load: Load, sight: Sight) -> bool:
+    """Tell whether the battery may carry what runs while the grid is gone; nothing starts on it."""
+    return load.shed_below_pct is not None and sight.soc_pct is not None and sight.soc_pct >= load.shed_below_pct
 
 
 def _by_hand(wish: bool, load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement:

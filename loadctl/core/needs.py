@@ -15,6 +15,7 @@ from loadctl.core.surplus import own_w, tallied
 from loadctl.core.values import Holder, Load, Mark, Need, Standing, Tally, Window
 
 MARGIN_S = 60.0  # a relay, a reading and a tick take their time
+MISSED_S = 60.0  # a need with so little left to do was met
 MARGIN_SHARE = 0.02  # a 2 kW heater is rarely one of 2 000 W
 
 
@@ -50,8 +51,14 @@ def marked(load: Load, standing: Standing, wall: datetime, at: float) -> Standin
     if len(standing.marks) == len(days) and all(m.deadline_day == d for m, d in zip(standing.marks, days, strict=True)):
         return standing
     tally = tallied(load, standing, at)
-    kept = {mark.deadline_day: mark for mark in standing.marks} if len(standing.marks) == len(days) else {}
-    return replace(standing, marks=tuple(kept.get(day) or Mark(day, tally) for day in days))
+    if len(standing.marks) != len(days):
+        return replace(standing, marks=tuple(Mark(day, tally) for day in days))
+    marks, missed = [], 0
+    for need, mark, day in zip(load.needs, standing.marks, days, strict=True):
+        ended = mark.deadline_day != day
+        missed += ended and left_s(load, standing, need, mark.tally, at) > MISSED_S
+        marks.append(Mark(day, tally) if ended else mark)
+    return replace(standing, marks=tuple(marks), needs_missed=standing.needs_missed + missed)
 
 
 def left_s(load: Load, standing: Standing, need: Need, begun: Tally, at: float) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from loadctl.core.absorb import absorb, change, fail, move
 from loadctl.core.judge import Look, Sight, judge
 from loadctl.core.needs import is_open, marked, pressing
-from loadctl.core.surplus import Stock, own_w, rested, take_stock, tallied
+from loadctl.core.surplus import Stock, draws_nothing, own_w, rested, take_stock, tallied
 from loadctl.core.values import (
     FAULT,
     OFF,
@@ -30,7 +30,6 @@ DOUBTFUL_YEAR = 2020  # a clock before it was never set: no day begins by it
 RESERVES = frozenset({Verdict.WAIT_ON, Verdict.ROOM})
 KEEPS_NEED = frozenset({Verdict.NEED, Verdict.BUSY, Verdict.SETTLING, Verdict.BLIND, Verdict.FAULT})
 BREAKS_HAND = frozenset({Verdict.SHED, Verdict.OUTAGE})
-DRAWS_NOTHING = 0.2  # of the nominal power: a step smaller than this is an open thermostat
 LEARNS_SLOWLY = 0.3
 
 
@@ -117,7 +116,8 @@ def _sight(site: Site, state: State, tick: Tick) -> tuple[State, Sight]:
     if fresh and sample is not None and state.sample_at is not None:
         elapsed_s = min(sample.read_at - state.sample_at, sample.every_s)
     lost = blind_since is not None and at - blind_since >= site.hold_s
-    return seen, Sight(at, fresh, elapsed_s, blind, lost, outage_since is not None, tick.shutdown)
+    soc_pct = sample.soc_pct if sample is not None and not late else None
+    return seen, Sight(at, fresh, elapsed_s, blind, lost, outage_since is not None, soc_pct, tick.shutdown)
 
 
 def _settle(site: Site, standings: list[Standing], sample: Sample) -> None:
@@ -141,7 +141,7 @@ def _settle(site: Site, standings: list[Standing], sample: Sample) -> None:
 
 
 def _learned(load: Load, known_w: float | None, step_w: float) -> float:
-    if step_w < DRAWS_NOTHING * load.power_w:
+    if draws_nothing(load, step_w):
         return 0.0
     step_w = min(max(step_w, load.power_w / 2), 1.3 * load.power_w)
     return step_w if not known_w else known_w + LEARNS_SLOWLY * (step_w - known_w)

@@ -11,12 +11,19 @@ from dataclasses import dataclass
 
 from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Load, Site, Standing, Tally
 
+DRAWS_NOTHING = 0.2  # of the nominal power
+
 
 def own_w(load: Load, standing: Standing) -> float:
     """Return what a running load draws: measured, else learned from the meter's step, else nominal."""
     if standing.measured_w is not None:
         return standing.measured_w
     return load.power_w if standing.learned_w is None else standing.learned_w
+
+
+def draws_nothing(load: Load, power_w: float) -> bool:
+    """Tell an open thermostat or a breaker that is off from a load at work."""
+    return power_w < DRAWS_NOTHING * load.power_w
 
 
 def tallied(load: Load, standing: Standing, at: float) -> Tally:

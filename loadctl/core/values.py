@@ -37,6 +37,7 @@ class Verdict(StrEnum):
     FULL = "full"  # the most it may have today is reached
     CROWDED = "crowded"  # would blow the fuse
     AWAY = "away"  # the device cannot run it now: its own protection, no car
+    WELDED = "welded"  # it draws power although its switch is off: an alarm
     # changes, because...
     START = "start"  # the surplus held long enough
     STOP = "stop"  # too little surplus for long enough
@@ -47,6 +48,7 @@ class Verdict(StrEnum):
     WAIT_OFF = "wait_off"  # too little surplus, not yet for long enough
     HELD_ON = "held_on"  # its minimum time on is not over
     NEED = "need"  # it must, whatever the weather
+    IDLE = "idle"  # its switch is on and it draws nothing: thermostat open, breaker off
     # either way...
     BUSY = "busy"  # a command is on its way
     SETTLING = "settling"  # switched just now; the meter has yet to show it
@@ -189,6 +191,7 @@ class Load:
     lease_s: float | None = None
     safe_on: bool = False
     hand_hold_s: float = 7200.0
+    shed_below_pct: float | None = None  # while the grid is gone it may run on the battery down to this charge
     windows: tuple[Window, ...] = ()
     needs: tuple[Need, ...] = ()
 
@@ -281,6 +284,7 @@ class Standing:
     tallied_at: float = 0.0
     today: Tally = Tally()
     marks: tuple[Mark, ...] = ()
+    needs_missed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
