@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
@@ -578,7 +579,7 @@ async def test_a_login_in_a_dialect_nobody_knows(challenge: str) -> None:
         return JSONResponse({"gen": 3, "mac": "AABBCCDDEEFF"})
 
     async with serve(Starlette(routes=[Route("/rpc", rpc, methods=["POST"]), Route("/shelly", shelly)])) as url:
-        driver = Shelly(ShellyOptions(host=url, password=SECRET), Shared(Clock(), impatient))
+        driver = Shelly(ShellyOptions(host=url, password=SecretStr(SECRET)), Shared(Clock(), impatient))
         with pytest.raises((Garbled, Unreachable)) as caught:
             await driver.read()
         assert SECRET not in str(caught.value)

@@ -8,7 +8,6 @@ Shelly.GetStatus), and what aioshelly's recorded devices answer.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 from loadctl.core.values import Source
@@ -153,8 +152,9 @@ def plain_mac(value: object) -> str:
 
 
 def number(value: object) -> float | None:
-    """A finite number, else None."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) else None
+    """A number that can be meant, else None."""
+    known = isinstance(value, int | float) and not isinstance(value, bool) and -1e12 < value < 1e12
+    return float(value) if known else None  # type: ignore[arg-type]
 
 
 def _no_channel(where: str, channel: int, channels: int) -> Refused:

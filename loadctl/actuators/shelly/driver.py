@@ -244,7 +244,7 @@ class Shelly:
         if self._options.password is None:
             return None
         if device.gen not in self._logins:
-            user, password = self._options.username, self._options.password
+            user, password = self._options.username, self._options.password.get_secret_value()
             basic = device.gen == 1
             self._logins[device.gen] = httpx.BasicAuth(user, password) if basic else httpx.DigestAuth("admin", password)
         return self._logins[device.gen]

@@ -6,7 +6,7 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Annotated, Literal
 
 import httpx
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SecretStr
 from pydantic.dataclasses import dataclass
 
 from loadctl.actuators.shelly.answers import plain_mac
@@ -24,7 +24,7 @@ class ShellyOptions:
         Field(description="Its hardware address (on the label, in the app): another Shelly there is left alone"),
     ] = None
     username: Annotated[str, Field(description="Gen1 only, if changed; Gen2 and later always say `admin`")] = "admin"
-    password: Annotated[str | None, Field(repr=False, description="If the device asks for one")] = None
+    password: Annotated[SecretStr | None, Field(description="If the device asks for one")] = None
     lease: Annotated[
         float,
         Unit("s", least=15, most=3600),
