@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -62,7 +62,7 @@ class Daemon:
         self._reload = asyncio.Event()
         self._pretence: Pretence = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._leaving: list[tuple[Mailbox, Load]] = []
+        self._leaving: list[tuple[Mailbox, Command | None]] = []
         self.switchboard = Switchboard(self.clock, self._wake.set)
         self.reader = self._new_reader(house)
         self.state = start(house.site, now, self._wall().toordinal())
@@ -153,9 +153,10 @@ class Daemon:
             for rule in house.site.loads
             if rule.name in old.actuators and _same(old.actuators[rule.name], house.actuators[rule.name])
         }
+        gone = [rule for rule in old.site.loads if rule.name not in kept]
+        ending = [self._tasks.pop(f"load {rule.name}") for rule in gone]
+        self._part_with(old.site, gone)
         self.state = carry_over(old.site, self.state, house, kept, self.clock.now(), self._wall().toordinal())
-        ending = [self._tasks.pop(f"load {rule.name}") for rule in old.site.loads if rule.name not in kept]
-        self._leaving += [(self.switchboard.close(rule.name), rule) for rule in old.site.loads if rule.name not in kept]
         fresh = [self._open(rule, house.actuators[rule.name]) for rule in house.site.loads if rule.name not in kept]
         former = self.reader
         if not _same(old.meter, house.meter):
@@ -179,10 +180,10 @@ class Daemon:
 
     async def _let_go(self) -> dict[str, str]:
         """Put what leaves in its safe state, say so per load, and close it."""
-        leaving = [(mailbox, safe_command(rule)) for mailbox, rule in self._leaving]
-        results = await make_safe(leaving)
+        switching = [(mailbox, command) for mailbox, command in self._leaving if command is not None]
+        results = await make_safe(switching)
         unconfirmed = {}
-        for (mailbox, command), why in zip(leaving, results, strict=True):
+        for (mailbox, command), why in zip(switching, results, strict=True):
             word = "on" if command.watts > 0 else "off"
             if self.dry_run:
                 _log.info("%s: left as it is (dry run)", mailbox.load)
@@ -191,13 +192,22 @@ class Daemon:
             else:
                 unconfirmed[mailbox.load] = why
                 _log.error("%s: not confirmed %s: %s; %s", mailbox.load, word, why, _what_now(mailbox))
+        for mailbox, wish in self._leaving:
+            if wish is None:
+                _log.info("%s: left off, its compressor rests", mailbox.load)
             self._pretence.pop(mailbox.load, None)
             await mailbox.close()
         self._leaving.clear()
         return unconfirmed
 
+    def _part_with(self, site: Site, rules: Iterable[Load]) -> None:
+        now = self.clock.now()
+        standings = dict(zip((rule.name for rule in site.loads), self.state.standings, strict=True))
+        for rule in rules:
+            self._leaving.append((self.switchboard.close(rule.name), safe_command(rule, standings[rule.name], now)))
+
     async def _leave(self) -> dict[str, str]:
-        self._leaving += [(self.switchboard.close(rule.name), rule) for rule in self.house.site.loads]
+        self._part_with(self.house.site, self.house.site.loads)
         unconfirmed = await self._let_go()
         await self.reader.close()
         return unconfirmed
@@ -219,8 +229,11 @@ class Daemon:
         return self.clock.wall().astimezone(self.house.zone)
 
 
-def safe_command(rule: Load) -> Command:
-    """Return what puts a load in its safe state."""
+def safe_command(rule: Load, standing: Standing, at: float) -> Command | None:
+    """Return what puts a load in its safe state; None: that is on, and its compressor has yet to rest."""
+    rested_s = at - (standing.since if standing.switched_at is None else standing.switched_at)
+    if rule.safe_on and rule.compressor and standing.was_on is not True and rested_s < rule.min_off_s:
+        return None
     return Command(0, rule.name, rule.power_w if rule.safe_on else 0.0, lease_s=rule.lease_s)
 
 
