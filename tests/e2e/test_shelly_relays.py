@@ -225,6 +225,28 @@ async def test_a_renewal_that_does_not_renew_is_noticed_and_the_old_timer_ends_t
         assert not device.on
 
 
+async def test_a_gen1_that_tells_only_what_is_left_of_its_timer() -> None:
+    clock = Clock()
+    device = EmulatedShellyGen1(clock=clock.now)
+    device.tells_timer_start = False
+    async with driving(device, clock) as driver:
+        for _ in range(3):
+            assert (await driver.apply(on())).on is True
+            clock.at += 40
+        device.fault = Fault.LIE
+        with pytest.raises(Refused, match="failsafe not armed"):
+            await driver.apply(on())
+
+
+@BOTH
+async def test_renewing_twice_in_a_breath_is_fine(make: Any) -> None:
+    clock = Clock()
+    device = make(clock=clock.now)
+    async with driving(device, clock) as driver:
+        for _ in range(3):
+            assert (await driver.apply(on())).on is True
+
+
 @BOTH
 async def test_a_device_that_lies_is_caught_by_reading_back(make: Any) -> None:
     clock = Clock()

@@ -21,9 +21,6 @@ from loadctl.errors import DeviceError, Garbled, Refused, Unreachable
 
 _PATIENCE_S = 10.0  # a whole request with its login; httpx's own time-outs start anew with each byte
 _SPACING_GEN1_S, _SPACING_S = 1.0, 0.5  # rest between requests: the ESP8266 of Gen1 chokes on less
-_FRESH_S = (
-    2.0  # a timer this young is ours, even where a device that keeps whole seconds shows the start of the last one
-)
 
 
 class Shelly:
@@ -94,7 +91,7 @@ class Shelly:
         after = await self._look()
         if after.on is not on:
             raise self._stayed(after)
-        if lease_s is not None and not self._is_armed(before, after, lease_s):
+        if lease_s is not None and not _is_armed(before, after, lease_s):
             await self._take_back(after, lease_s)
             raise Refused(
                 f"{self._where}: failsafe not armed: its timer does not run",
@@ -112,17 +109,6 @@ class Shelly:
             return Refused(f"{self._where}: its own protection keeps it off: {', '.join(relay.errors)}")
         state = "on" if relay.on else "off"
         return Refused(f"{self._where}: said yes and stayed {state}", hint="see in its app what else switches it")
-
-    def _is_armed(self, before: Relay | None, after: Relay, lease_s: float) -> bool:
-        """Whether our timer runs. Gen1 counts down; Gen2 tells start and length, the start on its own clock."""
-        left = after.timer_left_s
-        if self._about and self._about.gen == 1:
-            # A timer that was not renewed shows two thirds of the lease by then.
-            return left is not None and lease_s * 5 / 6 <= left <= lease_s + 1
-        if after.timer_started_at is None or after.timer_s is None or abs(after.timer_s - lease_s) > 0.5:
-            return False
-        restarted = before is None or after.timer_started_at != before.timer_started_at
-        return restarted or (left is not None and left >= lease_s - _FRESH_S)
 
     async def _take_back(self, relay: Relay, lease_s: float) -> None:
         """Do not leave a load on that would not go off by itself; one under our last timer will."""
@@ -262,6 +248,19 @@ class Shelly:
             available=not relay.errors,
             detail=", ".join(relay.errors),
         )
+
+
+def _is_armed(before: Relay | None, after: Relay, lease_s: float) -> bool:
+    """Whether the timer we asked for runs: of our length, and started anew since `before` or still nearly whole.
+
+    Starts are only compared with each other: they are on the device's own clock. Old Gen1 firmware tells none, some
+    devices keep whole seconds; a timer that was not renewed in time shows two thirds of the lease.
+    """
+    if after.timer_s is not None and abs(after.timer_s - lease_s) > 0.5:
+        return False
+    if after.timer_started_at is not None and before and after.timer_started_at != before.timer_started_at:
+        return True
+    return after.timer_left_s is not None and lease_s * 5 / 6 <= after.timer_left_s <= lease_s + 1
 
 
 def _json(response: httpx.Response, where: str) -> Json:

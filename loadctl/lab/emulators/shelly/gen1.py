@@ -42,6 +42,7 @@ class EmulatedShellyGen1:
         self.mac, self.model, self.firmware = mac, model, firmware
         self.mode: str | None = None  # "relay" or "roller" on a device that can be both
         self.tells_mode = True  # in /shelly too, as firmware from 1.12 on does
+        self.tells_timer_start = True  # the first firmware tells only what is left
         self.overtemperature = False
         self.rssi = -61
         self.fault: Fault | None = None
@@ -187,11 +188,14 @@ class EmulatedShellyGen1:
     def _shown(self, relay: EmulatedRelay) -> dict[str, Any]:
         timer = relay.timer
         left = 0.0 if timer is None else max(0.0, timer.ends_at - self.clock())
+        began = {
+            "timer_started": int(EPOCH + timer.started_at) if timer else 0,
+            "timer_duration": round(timer.lasts_s) if timer else 0,
+        }
         return {
             "ison": relay.on,
             "has_timer": timer is not None,
-            "timer_started": int(EPOCH + timer.started_at) if timer else 0,
-            "timer_duration": round(timer.lasts_s) if timer else 0,
+            **(began if self.tells_timer_start else {}),
             "timer_remaining": round(left),
             "overpower": "overpower" in relay.errors,
             "source": relay.source,
