@@ -147,16 +147,17 @@ class Daemon:
 
     async def _adopt(self, house: House, group: asyncio.TaskGroup) -> None:
         """Change over to `house`. Loads that stay keep their standing, devices whose options stay are not reopened."""
-        old, self.house = self.house, house
+        old = self.house
         kept = {
             rule.name
             for rule in house.site.loads
             if rule.name in old.actuators and _same(old.actuators[rule.name], house.actuators[rule.name])
         }
+        state = carry_over(old.site, self.state, house, kept, self.clock.now(), self._wall().toordinal())
         gone = [rule for rule in old.site.loads if rule.name not in kept]
         ending = [self._tasks.pop(f"load {rule.name}") for rule in gone]
-        self._part_with(old.site, gone)
-        self.state = carry_over(old.site, self.state, house, kept, self.clock.now(), self._wall().toordinal())
+        self._part_with(gone)
+        self.house, self.state = house, state
         fresh = [self._open(rule, house.actuators[rule.name]) for rule in house.site.loads if rule.name not in kept]
         former = self.reader
         if not _same(old.meter, house.meter):
@@ -200,14 +201,14 @@ class Daemon:
         self._leaving.clear()
         return unconfirmed
 
-    def _part_with(self, site: Site, rules: Iterable[Load]) -> None:
-        now = self.clock.now()
-        standings = dict(zip((rule.name for rule in site.loads), self.state.standings, strict=True))
+    def _part_with(self, rules: Iterable[Load]) -> None:
+        names = [rule.name for rule in self.house.site.loads]
         for rule in rules:
-            self._leaving.append((self.switchboard.close(rule.name), safe_command(rule, standings[rule.name], now)))
+            command = safe_command(rule, self.state.standings[names.index(rule.name)], self.clock.now())
+            self._leaving.append((self.switchboard.close(rule.name), command))
 
     async def _leave(self) -> dict[str, str]:
-        self._part_with(self.house.site, self.house.site.loads)
+        self._part_with([rule for rule in self.house.site.loads if rule.name in self.switchboard.mailboxes])
         unconfirmed = await self._let_go()
         await self.reader.close()
         return unconfirmed
