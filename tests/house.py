@@ -108,7 +108,7 @@ class Appliance:
     load: Load
     device: Device
     mood: Mood = Mood.FINE
-    moody_until: float = -1.0  # when its mood was last other than FINE
+    moods: list[tuple[float, Mood]] = field(default_factory=list)
     on: bool = False
     limit_w: float = 0.0
     warm: bool = False  # its thermostat is open: on, but drawing nothing
@@ -127,6 +127,18 @@ class Appliance:
         if watts and self.device.ramp_s:
             return watts * min(1.0, (at - since) / self.device.ramp_s)
         return watts
+
+    def on_at(self, at: float) -> bool:
+        """Tell if the contact was closed at a moment."""
+        index = bisect_right(self.changes, at, key=lambda change: change.at) - 1
+        return self.device.on if index < 0 else self.changes[index].on
+
+    def fine_since(self, at: float) -> float:
+        """Return since when it had been in good mood at a moment; `at` itself if it was not."""
+        moods = [(since, mood) for since, mood in self.moods if since <= at]
+        if not moods:
+            return float("-inf")
+        return moods[-1][0] if moods[-1][1] is Mood.FINE else at
 
     @property
     def nominal_w(self) -> float:
@@ -249,6 +261,7 @@ class House:
             appliance.turn(self.at, False, Source(str(value)))
         elif knob == "mood":
             appliance.mood = Mood(str(value))
+            appliance.moods.append((self.at, appliance.mood))
         elif knob == "warm":
             appliance.warm = bool(value)
             appliance.note_draw(self.at)
@@ -293,8 +306,6 @@ class House:
         return self
 
     def _serve(self, index: int, appliance: Appliance) -> None:
-        if appliance.mood is not Mood.FINE:
-            appliance.moody_until = self.at
         while appliance.inbox and appliance.inbox[0][0] <= self.at:
             due, asked_at, command, verdict = appliance.inbox.pop(0)
             self.arrivals.append(Arrival(due, asked_at, index, command.watts, verdict, appliance.mood))
@@ -333,7 +344,7 @@ class House:
     def _send(self, command: Command, outcome: Outcome) -> None:
         index = self.by_name[command.load]
         appliance = self.appliances[index]
-        due = self.at + self.delays.uniform(0.0, appliance.device.latency_s)
+        due = self.at + 0.01 + self.delays.uniform(0.0, appliance.device.latency_s)
         if appliance.inbox:
             due = max(due, appliance.inbox[-1][0])
         appliance.inbox.append((due, self.at, command, outcome.verdicts[index]))

@@ -1,0 +1,343 @@
+"""What the core promises, as questions to a house's log. Each returns the sentences that say where it was broken.
+
+They judge the wire: contacts that moved, commands that arrived, watts that flowed. Of the core's own words they use the
+verdicts, never its memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from loadctl.core.values import Command, Load, Sample, Source, Verdict
+from tests.house import Appliance, House, Moment
+
+EPS_S = 1e-6
+
+# "fuse and outage › compressor rest › a person's hand › blindness, shutdown › minimum times"
+MAY_END_A_RUN = {Verdict.SHED, Verdict.OUTAGE, Verdict.HAND, Verdict.BLIND, Verdict.SHUTDOWN}
+MAY_CUT_A_PAUSE = {Verdict.HAND, Verdict.OUTAGE, Verdict.BLIND, Verdict.SHUTDOWN}  # the last three with `safe_on` only
+
+TURNS_ON = {Verdict.START, Verdict.NEED, Verdict.HAND}
+SAFE = {Verdict.BLIND, Verdict.OUTAGE, Verdict.SHUTDOWN}
+TURNS_OFF = SAFE | {
+    Verdict.STOP,
+    Verdict.YIELD,
+    Verdict.SHED,
+    Verdict.HAND,
+    Verdict.FAULT,
+    Verdict.WINDOW,
+    Verdict.FULL,
+    Verdict.AWAY,
+}
+RUNS_ON_SURPLUS = {Verdict.RUN, Verdict.WAIT_OFF}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command with what surrounded it."""
+
+    moment: Moment
+    command: Command
+    index: int
+    load: Load
+    verdict: Verdict
+
+
+def orders(house: House) -> Iterator[Order]:
+    """Every command of the log, in order."""
+    for moment in house.moments:
+        for command in moment.outcome.commands:
+            index = house.by_name[command.load]
+            yield Order(moment, command, index, house.site.loads[index], moment.outcome.verdicts[index])
+
+
+def minimum_times(house: House) -> list[str]:
+    """1: no run of ours shorter than `min_on`, no pause shorter than `min_off`, no compressor's rest cut short."""
+    broken = []
+    for appliance in house.appliances:
+        load = appliance.load
+        for index, change in enumerate(appliance.changes):
+            if change.source is not Source.US:
+                continue
+            before = appliance.changes[index - 1] if index else None
+            if before is None:
+                first_ever = change.on and load.compressor and change.at - house.began < load.min_off_s - EPS_S
+                if first_ever and change.verdict is not Verdict.HAND:
+                    broken.append(
+                        f"{load.name} (compressor, its past unknown) started after {change.at - house.began:g}"
+                    )
+                continue
+            if before.at > change.asked_at or not _could_know(house, appliance, index):
+                continue
+            lasted_s = change.at - before.at
+            if not change.on and lasted_s < load.min_on_s - EPS_S and change.verdict not in MAY_END_A_RUN:
+                broken.append(f"{load.name} ran {lasted_s:g} of {load.min_on_s:g} s, ended by {change.verdict}")
+            if (
+                change.on
+                and lasted_s < load.min_off_s - EPS_S
+                and (load.compressor or change.verdict not in MAY_CUT_A_PAUSE)
+            ):
+                broken.append(f"{load.name} paused {lasted_s:g} of {load.min_off_s:g} s, ended by {change.verdict}")
+    return broken
+
+
+def _could_know(house: House, appliance: Appliance, index: int) -> bool:
+    """Tell if the change before `index` was ours, or the state before it had been read and told in time."""
+    before, ours = appliance.changes[index - 1], appliance.changes[index]
+    if before.source is Source.US:
+        return True
+    since = appliance.changes[index - 2].at if index > 1 else house.began
+    return any(
+        report.load == appliance.load.name and report.on is (not before.on) and since <= report.read_at < before.at
+        for moment in house.moments
+        if moment.tick.at <= ours.asked_at
+        for report in moment.tick.reports
+    )
+
+
+def starts_a_day(house: House) -> list[str]:
+    """1: not more than `max_starts` of ours on a day of the site, except by hand and to be safe."""
+    wall = {moment.tick.at: moment.tick.wall.date() for moment in house.moments}
+    broken = []
+    for appliance in house.appliances:
+        days: dict[object, int] = {}
+        for change in appliance.changes:
+            if change.on and change.source is Source.US and change.verdict not in MAY_CUT_A_PAUSE:
+                day = wall[change.asked_at]
+                days[day] = days.get(day, 0) + 1
+        most = appliance.load.max_starts
+        broken += [f"{appliance.load.name}: {n} starts on {day}" for day, n in days.items() if most and n > most]
+    return broken
+
+
+def one_taker(house: House, give_w: float = 1.0) -> list[str]:
+    """2: what a START takes was there at the last reading, after all that others already draw or are about to draw.
+
+    A load that was told to go off keeps its power until it was *seen* off, whatever the meter shows meanwhile.
+    """
+    seen: dict[str, bool | None] = {load.name: None for load in house.site.loads}
+    going_on: set[int] = set()
+    broken = []
+    for moment in house.moments:
+        for report in moment.tick.reports:
+            if report.on is not None:
+                seen[report.load] = report.on
+            if report.command_id is not None:
+                going_on.discard(house.by_name[report.load])
+        for command in moment.outcome.commands:
+            index = house.by_name[command.load]
+            if not command.watts:
+                going_on.discard(index)
+                continue
+            if moment.outcome.verdicts[index] is Verdict.START and (sample := moment.tick.sample):
+                left_w = _left_for(house, moment, sample, index, seen, going_on)
+                need_w = house.site.loads[index].start_w
+                if left_w < need_w - give_w:
+                    broken.append(f"{moment.tick.at:g}: {command.load} starts at {need_w:g} W, {left_w:g} W are left")
+            going_on.add(index)
+    return broken
+
+
+def _left_for(
+    house: House, moment: Moment, sample: Sample, index: int, seen: dict[str, bool | None], going_on: set[int]
+) -> float:
+    """Return what is left for a load: the reading, our draw in it given back, every other taker taken away."""
+    left_w = -(sample.grid_w or 0.0) - house.site.reserve_w
+    shown_at = sample.read_at - house.meter.lag_s
+    for other, appliance in enumerate(house.appliances):
+        shown_w = appliance.draw_at(shown_at)
+        left_w += shown_w
+        if other == index:
+            continue
+        if other in going_on or appliance.draw_at(moment.tick.at) > 0:
+            left_w -= max(min(appliance.nominal_w, appliance.load.power_w), 0.0)
+        elif shown_w and seen[appliance.load.name] is not False:
+            left_w -= shown_w
+    return left_w
+
+
+def fuse(house: House, give_w: float = 1.0) -> list[str]:
+    """Decision 6: nothing starts that would exceed `max_import`; above it loads are shed in the same tick."""
+    most_w = house.site.max_import_w
+    if most_w is None:
+        return []
+    broken = []
+    fresh_at = None
+    for moment in house.moments:
+        sample = moment.tick.sample
+        if sample is None or sample.grid_w is None or moment.tick.at - sample.read_at > sample.max_age_s:
+            continue
+        turned_on = [command for command in moment.outcome.commands if command.watts]
+        if turned_on and sample.grid_w > most_w + give_w:
+            broken.append(f"{moment.tick.at:g}: {turned_on[0].load} is switched on at {sample.grid_w:g} W import")
+        if turned_on:
+            coming_w = _coming(house, moment, sample)
+            if coming_w > most_w + give_w and not set(moment.outcome.verdicts) & {Verdict.SHED}:
+                broken.append(f"{moment.tick.at:g}: {turned_on[0].load} would make it {coming_w:g} W import")
+        if fresh_at != sample.read_at and sample.grid_w > most_w + give_w:
+            expected_w = _after_what_left(house, moment, sample)
+            runs = [s.phase in {"on", "starting"} for s in moment.outcome.state.standings]
+            if expected_w > most_w + give_w and any(runs):
+                broken.append(f"{moment.tick.at:g}: {expected_w:g} W import, and {runs.count(True)} loads left on")
+        fresh_at = sample.read_at
+    return broken
+
+
+def _coming(house: House, moment: Moment, sample: Sample) -> float:
+    """Return the import to expect once all that is on or going on draws."""
+    shown_at = sample.read_at - house.meter.lag_s
+    coming_w = sample.grid_w or 0.0
+    going_on = {command.load for command in moment.outcome.commands if command.watts}
+    for appliance, standing in zip(house.appliances, moment.outcome.state.standings, strict=True):
+        coming_w -= appliance.draw_at(shown_at)
+        if appliance.load.name in going_on or standing.phase in {"on", "starting"}:
+            coming_w += min(appliance.nominal_w, appliance.load.power_w)
+    return coming_w
+
+
+def _after_what_left(house: House, moment: Moment, sample: Sample) -> float:
+    """Return the import without what was told to go and still shows."""
+    shown_at = sample.read_at - house.meter.lag_s
+    gone = [
+        appliance.draw_at(shown_at)
+        for appliance, standing in zip(house.appliances, moment.outcome.state.standings, strict=True)
+        if standing.phase not in {"on", "starting"}
+    ]
+    return (sample.grid_w or 0.0) - sum(gone)
+
+
+def priority(house: House, calm_s: float = 60.0, give_w: float = 1.0) -> list[str]:
+    """3: where a lower load runs on surplus and a higher one could start on it, its verdict says why it does not."""
+    broken = []
+    stirred_at = house.began
+    last: tuple[object, ...] = ()
+    for moment in house.moments:
+        now = (*(appliance.draw_at(moment.tick.at) for appliance in house.appliances), house.net_at(moment.tick.at))
+        if now != last:
+            last, stirred_at = now, moment.tick.at
+        sample = moment.tick.sample
+        if moment.tick.at - stirred_at < calm_s or sample is None or sample.grid_w is None:
+            continue
+        free_w = -sample.grid_w - house.site.reserve_w + sum(a.draw_at(moment.tick.at) for a in house.appliances)
+        verdicts = moment.outcome.verdicts
+        for index, appliance in enumerate(house.appliances):
+            draws_w = appliance.draw_at(moment.tick.at)
+            lower_runs = any(verdict in RUNS_ON_SURPLUS for verdict in verdicts[index + 1 :])
+            could = free_w >= appliance.load.start_w + give_w and not appliance.on_at(moment.tick.at)
+            if could and lower_runs and verdicts[index] in {Verdict.REST, *RUNS_ON_SURPLUS}:
+                broken.append(f"{moment.tick.at:g}: {appliance.load.name} has {free_w:g} W and says {verdicts[index]}")
+            free_w -= draws_w
+    return broken
+
+
+def blindness(house: House) -> list[str]:
+    """4: nothing starts while blind; after `hold` and one tick every load is told to be safe; no number is made up."""
+    broken = []
+    good = None
+    late = 0
+    for moment in house.moments:
+        at, sample, outcome = moment.tick.at, moment.tick.sample, moment.outcome
+        if sample and sample.grid_w is not None:
+            good = sample
+        blind_s = math.inf if good is None else at - good.read_at - good.max_age_s
+        if good is None:
+            blind_s = at - house.began
+        if blind_s <= EPS_S:
+            late = 0
+            continue
+        if outcome.surplus_w is not None:
+            broken.append(f"{at:g}: blind, yet it speaks of {outcome.surplus_w:g} W surplus")
+        for command in outcome.commands:
+            index = house.by_name[command.load]
+            safe_on = house.site.loads[index].safe_on and outcome.verdicts[index] in SAFE
+            if command.watts and not safe_on and outcome.verdicts[index] is not Verdict.HAND:
+                broken.append(f"{at:g}: {command.load} switched on while blind by {outcome.verdicts[index]}")
+        late = late + 1 if blind_s > house.site.hold_s + EPS_S else 0
+        if late < 2:
+            continue
+        for appliance, standing, verdict in zip(
+            house.appliances, outcome.state.standings, outcome.verdicts, strict=True
+        ):
+            if standing.phase in {"on", "starting"} and not appliance.load.safe_on and verdict is not Verdict.HAND:
+                broken.append(
+                    f"{at:g}: blind for {blind_s:g} s past max_age and {appliance.load.name} stays on: {verdict}"
+                )
+        broken += _still_drawing(house, moment, blind_s - house.site.hold_s)
+    return broken
+
+
+def _still_drawing(house: House, moment: Moment, late_s: float) -> Iterator[str]:
+    """Name the contacts that are closed long after they should have been opened, where nothing was in the way."""
+    at = moment.tick.at
+    for appliance, verdict in zip(house.appliances, moment.outcome.verdicts, strict=True):
+        if not appliance.on_at(at) or appliance.load.safe_on or verdict is Verdict.HAND:
+            continue
+        grace_s = appliance.device.poll_s + 2 * appliance.device.latency_s + 20.0
+        since = max((change.at for change in appliance.changes if change.at <= at), default=house.began)
+        fine = appliance.fine_since(at) < at - 300.0
+        if fine and late_s > grace_s and at - since > grace_s:
+            yield f"{at:g}: {appliance.load.name} is really still on, {late_s:g} s too late: {verdict}"
+
+
+def outage(house: House) -> list[str]:
+    """4: `grid_up` false does not wait; and the grid must be back for `steady_s` before anything starts."""
+    broken = []
+    lost_at = -math.inf
+    for moment in house.moments:
+        at, sample, outcome = moment.tick.at, moment.tick.sample, moment.outcome
+        if sample and sample.grid_up is False:
+            lost_at = at
+        for command in outcome.commands:
+            index = house.by_name[command.load]
+            safe_on = house.site.loads[index].safe_on and outcome.verdicts[index] in SAFE
+            if command.watts and at - lost_at < house.site.steady_s - EPS_S and not safe_on:
+                broken.append(f"{at:g}: {command.load} starts {at - lost_at:g} s after the grid was gone")
+        if lost_at != at or sample is None or at - sample.read_at > sample.max_age_s:
+            continue
+        for load, standing in zip(house.site.loads, outcome.state.standings, strict=True):
+            if standing.phase in {"on", "starting"} and not load.safe_on:
+                broken.append(f"{at:g}: the grid is gone and {load.name} is left on")
+    return broken
+
+
+def calm(house: House) -> list[str]:
+    """5: the number of starts is bounded by the rules, whatever the sky does."""
+    broken = []
+    lasted_s = house.at - house.began
+    for appliance in house.appliances:
+        load = appliance.load
+        ours = [c for c in appliance.changes if c.on and c.verdict in {Verdict.START, Verdict.NEED}]
+        # An outage, a fuse, a hand or a trip may end a run early: then only the pause and the hold time are sure.
+        forced = any(not c.on and c.verdict not in {Verdict.STOP, Verdict.YIELD} for c in appliance.changes)
+        run_s = 0.0 if forced else max(load.min_on_s, 0.0)
+        cycle_s = max(run_s + load.min_off_s, load.start_for_s + (0.0 if forced else load.stop_for_s))
+        if len(ours) > lasted_s / cycle_s + 1:
+            broken.append(f"{load.name} started {len(ours)} times in {lasted_s:g} s of cycles of {cycle_s:g} s")
+    return broken
+
+
+def sane(house: House) -> list[str]:
+    """On every tick: commands and verdicts fit each other, one command a load, numbers that are numbers."""
+    broken = []
+    last_id = 0
+    for moment in house.moments:
+        at, outcome = moment.tick.at, moment.outcome
+        names = [command.load for command in outcome.commands]
+        if len(set(names)) != len(names):
+            broken.append(f"{at:g}: two commands for one load: {names}")
+        if not len(outcome.verdicts) == len(outcome.spare_w) == len(house.site.loads):
+            broken.append(f"{at:g}: a verdict and a spare_w for each load, please")
+        if not all(math.isfinite(watts) for watts in (*outcome.spare_w, outcome.surplus_w) if watts is not None):
+            broken.append(f"{at:g}: not a number: {outcome.spare_w} {outcome.surplus_w}")
+        for command in outcome.commands:
+            if command.id <= last_id:
+                broken.append(f"{at:g}: command {command.id} after {last_id}")
+            last_id = command.id
+    for order in orders(house):
+        wish_on, verdict = order.command.watts > 0, order.verdict
+        allowed = (TURNS_ON | (SAFE if order.load.safe_on else set())) if wish_on else TURNS_OFF
+        if verdict not in allowed:
+            broken.append(f"{order.moment.tick.at:g}: {order.load.name} gets {order.command.watts:g} W for {verdict}")
+    return broken
