@@ -166,7 +166,7 @@ def _walk(
         short = crowded = False
         if stock is not None:
             free_w, room_w = stock.spare_w - taken_w, stock.room_w[index]
-            import_w = stock.grid_w - room_w - stock.leaving_w
+            import_w = stock.grid_w - stock.below_w[index] - stock.leaving_w
             short = import_w > load.stop_import_w
             if site.max_import_w is not None:
                 crowded = stock.grid_w + stock.pending_w + rise_w + load.power_w > site.max_import_w

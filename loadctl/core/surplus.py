@@ -52,7 +52,7 @@ class Stock:
 
     `spare_w`: free now, with all taken off that is on its way or not yet seen stopped. `leaving_w`: switched off, but
     perhaps still in the reading. `pending_w`: switched on, but perhaps not in the reading. `room_w[i]`: what loads less
-    important than i would leave.
+    important than i would leave to it; `below_w[i]`: what they draw, held to it or not: no import of theirs is i's.
     """
 
     grid_w: float
@@ -61,18 +61,21 @@ class Stock:
     pending_w: float
     leaving_w: float
     room_w: list[float]
+    below_w: list[float]
     yields: list[bool]
 
 
 def take_stock(site: Site, standings: Sequence[Standing], held: frozenset[str], grid_w: float, at: float) -> Stock:
     """Sort the power of a reading into who has it. `held` names the loads that a person holds by a wish."""
-    pending_w = leaving_w = unseen_w = own_sum_w = room = 0.0
+    pending_w = leaving_w = unseen_w = own_sum_w = room = below = 0.0
     size = len(site.loads)
     room_w = [0.0] * size
+    below_w = [0.0] * size
     yields = [False] * size
     for index in range(size - 1, -1, -1):
         load, standing = site.loads[index], standings[index]
         room_w[index] = room
+        below_w[index] = below
         phase = standing.phase
         if phase is OFF:
             if standing.settled_at is not None:
@@ -81,12 +84,17 @@ def take_stock(site: Site, standings: Sequence[Standing], held: frozenset[str], 
             leaving_w += standing.leaving_w
             unseen_w += standing.leaving_w
         elif phase is STARTING or (phase is ON and standing.settled_at is not None):
-            pending_w += max(load.power_w, standing.measured_w or 0.0)
+            expected_w = max(load.power_w, standing.measured_w or 0.0)
+            pending_w += expected_w
+            below += expected_w
         elif phase is ON:
             draws_w = own_w(load, standing)
             own_sum_w += draws_w
+            below += draws_w
             if standing.holder is Holder.RULE and load.name not in held and served(load, standing, at):
                 yields[index] = True
                 room += draws_w
     free_w = -grid_w - site.reserve_w
-    return Stock(grid_w, free_w + own_sum_w, free_w - pending_w - unseen_w, pending_w, leaving_w, room_w, yields)
+    return Stock(
+        grid_w, free_w + own_sum_w, free_w - pending_w - unseen_w, pending_w, leaving_w, room_w, below_w, yields
+    )

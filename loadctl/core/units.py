@@ -75,8 +75,8 @@ def spell(value: float, unit: str) -> str:
     """
     factors = _DIMENSIONS[unit][1]
     fitting = [(name, value / factor) for name, factor in factors.items() if factor >= 1 and abs(value) >= factor]
-    if unit == "s":  # 90 s, but 2 min: a fraction of an hour is hard to read
-        fitting = [(name, amount) for name, amount in fitting if name == "s" or amount == round(amount)]
+    if unit == "s":  # 90 s, but 2 min: a fraction of an hour is hard to read; so is 1 d where 25 h do not fit
+        fitting = [(name, n) for name, n in fitting if name == "s" or (n == round(n) and (name != "d" or abs(n) > 1))]
     name, amount = fitting[-1] if fitting else (unit, value)
     digits = 2 if name in {"W", "Wh"} else 3  # 1.500 W would have two meanings
     return f"{amount:.{digits}f}".rstrip("0").rstrip(".") + f" {name}"
