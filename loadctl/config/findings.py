@@ -33,9 +33,8 @@ class Findings:
             written, value = self.hidden[known]
             if value is None and any(fault.path == spell_path(known) for fault in self.faults):
                 return  # that it is not set was told
-            message = (
-                f"what {written} holds cannot be used here" if value is not None else f"{written} has no value here"
-            )
+            unset = f"{written} is not set here, so this cannot be checked"
+            message = unset if value is None else f"what {written} holds cannot be used here"
         for written, value in self.hidden.values():
             if value is not None and len(value) > 2:
                 message = message.replace(value, written)

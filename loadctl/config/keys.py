@@ -168,6 +168,9 @@ class LoadKeys:
     """What it must get whatever the weather, such as `6 kWh by 18:00` or `4 h by 19:00`; one or a list."""
     safe: Literal["off", "on"] = "off"
     """The state it is put in when the meter is silent, the grid is gone or loadctl stops."""
+    shed_below: Annotated[float, Unit("%", most=100)] | None = None
+    """While the grid is gone: it may run on the house battery as long as that is charged above this, such as `40 %`;
+    default: it goes to its `safe` state at once."""
     compressor: bool = False
     """A heat pump, freezer or air conditioner: nothing may shorten its rest, and it rests 10 min by default."""
     settle: Annotated[float, Unit("s", most=600)] | None = None

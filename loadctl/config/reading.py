@@ -176,6 +176,7 @@ def _load(name: str, keys: LoadKeys, lease_s: float | None, settle_s: float) -> 
         lease_s=lease_s,
         safe_on=keys.safe == "on",
         hand_hold_s=keys.hand_hold,
+        shed_below_pct=keys.shed_below,
         windows=tuple(window for between in keys.between for window in _windows(between)),
         needs=tuple(Need(need.by, need.energy, need.runtime, need.days) for need in keys.need),
     )

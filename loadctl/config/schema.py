@@ -88,7 +88,7 @@ class _ForEditors(GenerateJsonSchema):
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         found = super().default_schema(schema)
         default: Any = schema.get("default")
-        if default is None or default == "":
+        if default is None:
             found.pop("default", None)
             return found
         if isinstance(default, frozenset):

@@ -133,7 +133,10 @@ def read(text: str, findings: Findings, secrets: Secrets | None) -> Any:
         opened = "end of stream" in (error.problem or "") or "<stream end>" in (error.problem or "")
         mark = (error.context_mark if opened else None) or error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        findings.fault_at(line, column, (), _sentence(error.problem or error.context or ""))
+        sentence = _sentence(error.problem or error.context or "")
+        if "}" in sentence and "${" in "".join(text.splitlines()[line - 1 : line]):
+            sentence += "; between braces `${NAME}` must stand in quotes"
+        findings.fault_at(line, column, (), sentence)
         return None
     except _EndlessError as error:
         findings.fault_at(*_place(error.node), (), "an alias repeats itself without end, or far too often")
@@ -141,7 +144,7 @@ def read(text: str, findings: Findings, secrets: Secrets | None) -> Any:
     except RecursionError:
         findings.fault((), "groups within groups, too deep to follow")
         return None
-    except ValueError:  # PyYAML's answer to `%YAML 99999…` and to escapes like "\\UFFFFFFFF"
+    except (ValueError, OverflowError):  # PyYAML's answer to `%YAML 99999…` and to escapes like "\\UFFFFFFFF"
         findings.fault((), "a number in this file is beyond all measure")
         return None
 

@@ -18,7 +18,7 @@ def find(name: str | None, path: Path, findings: Findings) -> ZoneInfo:
         name = _of_this_computer()
         if name is None:
             findings.note((), "this computer has no time zone, UTC is used; write `site: {timezone: Europe/Amsterdam}`")
-    zone = _zone(name or "UTC")
+    zone = _zone("UTC" if name is None else name)
     if zone is None:
         findings.fault(path, f"there is no such time zone; {_nearest(name or '')}")
     return zone or ZoneInfo("UTC")
