@@ -42,6 +42,7 @@ class Aside:
         self._charge: Charge | None = None
         self._inventory: Inventory | None = None
         self._acb = AcBattery()
+        self._digest, self._hidden = not info.tokens, False
         self._relay: bool | None = None
         self._generator: bool | None = None
         self._at: dict[str, float] = {}
@@ -68,6 +69,9 @@ class Aside:
         missing = isinstance(error, NoSuchPage)
         if missing and path == POWER:
             self._batteries = Batteries(0, None)
+        if path == POWER and self._digest and isinstance(error, Forbidden):
+            # Firmware 5 and 6 show batteries to installers only, and few have any: the load is given, and doubtful.
+            self._batteries, self._hidden = Batteries(0, None), True
         if missing and path == PRODUCTION:
             self._acb = AcBattery()
         self._due[path] = now + (_RARELY_S if missing or isinstance(error, Forbidden) else _FAILED_S)
@@ -83,7 +87,7 @@ class Aside:
     def side(self, now: float) -> Side:
         """Return what is known now; what is too old is not."""
         acb = self._acb
-        flags = frozenset({"acb_stale"}) if acb.stale else frozenset()
+        flags = {"acb_stale": acb.stale, "battery_hidden": self._hidden}
         acb_w = acb.power_w if self._good(PRODUCTION, _ACB_GOOD_S, now) else None
         charged = self._charge and self._charge.soc_pct is not None and self._good(SECCTRL, _CHARGE_GOOD_S, now)
         return Side(
@@ -92,12 +96,12 @@ class Aside:
             soc_pct=self._charge.soc_pct if self._charge and charged else acb.soc_pct,
             grid_up=self._grid_up(now),
             generator=self._running(now),
-            flags=flags,
+            flags=frozenset(flag for flag, up in flags.items() if up),
         )
 
     def _read(self, path: str, value: Any, now: float) -> None:
         if path == POWER:
-            self._batteries = parse_power(value)
+            self._batteries, self._hidden = parse_power(value), False
         elif path == SECCTRL:
             self._charge = parse_secctrl(value)
             if self._charge.ac_batteries:
