@@ -39,5 +39,8 @@ bench: $(STAMP)  ## measure; prints a table
 slow: $(STAMP)   ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
+schema: $(STAMP) ## publish the JSON Schema of rule files anew
+	$(BIN)/loadctl schema > rules/loadctl.schema.json
+
 clean:           ## remove the environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
