@@ -50,14 +50,15 @@ class Clock:
         self.at += seconds
 
 
-def impatient(**settings: Any) -> httpx.AsyncClient:
-    return httpx.AsyncClient(**(settings | {"timeout": 0.2}))
-
-
 @asynccontextmanager
-async def driving(device: Device, clock: Clock, **options: Any) -> AsyncIterator[Shelly]:
+async def driving(
+    device: Device, clock: Clock, *, patience_s: float | None = None, **options: Any
+) -> AsyncIterator[Shelly]:
+    def client(**settings: Any) -> httpx.AsyncClient:
+        return httpx.AsyncClient(**(settings | ({"timeout": patience_s} if patience_s else {})))
+
     async with serve(device.app) as url:
-        driver = Shelly(ShellyOptions(host=url, **options), Shared(clock, impatient))
+        driver = Shelly(ShellyOptions(host=url, **options), Shared(clock, client))
         try:
             yield driver
         finally:
@@ -203,7 +204,7 @@ async def test_a_long_timer_of_the_device_itself_is_no_lease() -> None:
 
     app = Starlette(routes=[Route("/rpc", forgetful, methods=["POST"]), Route("/shelly", shelly)])
     async with serve(app) as url:
-        driver = Shelly(ShellyOptions(host=url), Shared(clock, impatient))
+        driver = Shelly(ShellyOptions(host=url), Shared(clock))
         with pytest.raises(Refused, match="failsafe not armed"):
             await driver.apply(on())
         assert not device.on
@@ -274,7 +275,7 @@ FAULTS = [
 async def test_trouble_at_the_wire_is_named_and_passes(make: Any, fault: Fault, kind: Any, words: str) -> None:
     clock = Clock()
     device = make(clock=clock.now)
-    async with driving(device, clock) as driver:
+    async with driving(device, clock, patience_s=0.5) as driver:
         await driver.apply(on())
         device.fault = fault
         for attempt in (driver.read(), driver.apply(off())):
@@ -299,7 +300,7 @@ async def test_a_refusal_of_the_device_is_told(make: Any) -> None:
 async def test_nobody_at_home() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    driver = Shelly(ShellyOptions(host=f"127.0.0.1:{port}"), Shared(Clock(), impatient))
+    driver = Shelly(ShellyOptions(host=f"127.0.0.1:{port}"), Shared(Clock()))
     with pytest.raises(Unreachable, match=rf"127.0.0.1:{port}: cannot be reached") as caught:
         await driver.read()
     assert isinstance(caught.value.__cause__, httpx.ConnectError)
@@ -340,7 +341,7 @@ async def test_after_a_restart_of_ours_the_lease_tells_that_it_was_us(make: Any)
     device = make(clock=clock.now)
     async with serve(device.app) as url:
         for expected in ("first life", "second life"):
-            driver = Shelly(ShellyOptions(host=url), Shared(clock, impatient))
+            driver = Shelly(ShellyOptions(host=url), Shared(clock))
             report = await driver.read()
             if expected == "second life":
                 assert (report.on, report.source) == (True, Source.US)
@@ -350,7 +351,7 @@ async def test_after_a_restart_of_ours_the_lease_tells_that_it_was_us(make: Any)
                 await driver.apply(on())
             await driver.close()
             clock.at += 8
-        driver = Shelly(ShellyOptions(host=url), Shared(clock, impatient))
+        driver = Shelly(ShellyOptions(host=url), Shared(clock))
         assert (await driver.read()).source is Source.UNKNOWN
         await driver.close()
 
@@ -489,7 +490,7 @@ async def test_another_device_at_the_address_is_not_switched(make: Any) -> None:
         await now["device"].app(scope, receive, send)
 
     async with serve(router) as url:
-        driver = Shelly(ShellyOptions(host=url), Shared(clock, impatient))
+        driver = Shelly(ShellyOptions(host=url), Shared(clock))
         await driver.read()
         now["device"] = other
         for attempt in (driver.read(), driver.apply(on()), driver.apply(off())):
@@ -522,7 +523,7 @@ async def test_a_relay_replaced_by_a_newer_generation_is_found_out_after_the_tro
         await now["device"].app(scope, receive, send)
 
     async with serve(router) as url:
-        driver = Shelly(ShellyOptions(host=url), Shared(clock, impatient))
+        driver = Shelly(ShellyOptions(host=url), Shared(clock))
         await driver.apply(on())
         now["device"] = second
         with pytest.raises(Refused, match="answers 404"):
@@ -579,7 +580,7 @@ STRANGERS: list[tuple[Any, Any, str]] = [
 @pytest.mark.parametrize(("answer", "kind", "words"), STRANGERS)
 async def test_a_stranger_at_the_address(answer: Any, kind: Any, words: str) -> None:
     async with serve(answer) as url:
-        driver = Shelly(ShellyOptions(host=url), Shared(Clock(), impatient))
+        driver = Shelly(ShellyOptions(host=url), Shared(Clock()))
         with pytest.raises(kind, match=words):
             await driver.apply(on())
         await driver.close()
@@ -601,7 +602,7 @@ async def test_a_login_in_a_dialect_nobody_knows(challenge: str) -> None:
         return JSONResponse({"gen": 3, "mac": "AABBCCDDEEFF"})
 
     async with serve(Starlette(routes=[Route("/rpc", rpc, methods=["POST"]), Route("/shelly", shelly)])) as url:
-        driver = Shelly(ShellyOptions(host=url, password=SecretStr(SECRET)), Shared(Clock(), impatient))
+        driver = Shelly(ShellyOptions(host=url, password=SecretStr(SECRET)), Shared(Clock()))
         with pytest.raises((Garbled, Unreachable)) as caught:
             await driver.read()
         assert SECRET not in str(caught.value)
