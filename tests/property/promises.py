@@ -72,7 +72,8 @@ def minimum_times(house: House) -> list[str]:
             if before.at > change.asked_at or not _could_know(house, appliance, index):
                 continue
             lasted_s = change.at - before.at
-            if not change.on and lasted_s < load.min_on_s - EPS_S and change.verdict not in MAY_END_A_RUN:
+            lost = change.verdict is Verdict.FAULT and _blind_or_stopping(house, change.asked_at)
+            if not (change.on or lost) and lasted_s < load.min_on_s - EPS_S and change.verdict not in MAY_END_A_RUN:
                 broken.append(f"{load.name} ran {lasted_s:g} of {load.min_on_s:g} s, ended by {change.verdict}")
             if (
                 change.on
@@ -81,6 +82,12 @@ def minimum_times(house: House) -> list[str]:
             ):
                 broken.append(f"{load.name} paused {lasted_s:g} of {load.min_off_s:g} s, ended by {change.verdict}")
     return broken
+
+
+def _blind_or_stopping(house: House, at: float) -> bool:
+    """Tell if a load lost from sight (FAULT) was told to be safe because we were blind, too, or on the way out."""
+    moment = next(moment for moment in house.moments if moment.tick.at == at)
+    return moment.tick.shutdown or moment.outcome.surplus_w is None
 
 
 def _could_know(house: House, appliance: Appliance, index: int) -> bool:

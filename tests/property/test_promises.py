@@ -5,6 +5,7 @@ Beside each stands a test that a core which breaks the promise is noticed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -169,6 +170,16 @@ def test_the_property_notices_an_order_upside_down():
     assert priority(two.live(mutants.upside_down))
 
 
+def test_a_lower_load_that_must_run_on_is_named():
+    """The higher one waits for the lower one's `min_on`, and says so from the first reading on."""
+    low = switch("low", 1500.0, start_for_s=2.0, min_on_s=300.0)
+    both = life(switch("high", 1000.0), low, sun_w=2400.0, devices=(Device(), Device(on=True)), seconds=400.0)
+    house = both.live()
+    assert priority(house, calm_s=10.0) == []
+    assert minimum_times(house) == []
+    assert [appliance.on for appliance in house.appliances] == [True, False]
+
+
 @given(lives(plain=True, quick=True, naughty=False, blind=False, fuse=False))
 def test_the_first_load_gets_its_power_in_time(any_life):
     """A promise kept by doing nothing is worth nothing: with sun enough, the most important load runs when all holds of
@@ -247,8 +258,9 @@ def test_the_property_notices_a_nervous_core():
 )
 def test_one_contrary_sample_changes_nothing(any_life, sun_w, when):
     """One contrary sample, however wild, switches nothing."""
-    house = House(any_life.site, any_life.devices, any_life.meter, sun_w=sun_w)
-    house.run(3000.0)
+    devices = [replace(device, on=False) for device in any_life.devices]
+    house = House(any_life.site, devices, any_life.meter, sun_w=sun_w)
+    house.run(600.0)
     before = [len(appliance.changes) for appliance in house.appliances]
     house.run(float(when), [Turn(0.0, "surge_w", 30000.0 if sun_w else -30000.0)])
     house.run(100.0)
