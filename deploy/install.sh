@@ -185,7 +185,7 @@ check_rules() (
         export "$name=$value"
     done <"$etc/secrets.env"
     cd /
-    exec runuser -u loadctl -- "$venv/bin/loadctl" check "$etc/home.yaml"
+    exec runuser -u loadctl -- "$venv/bin/loadctl" check --secrets "$etc/home.yaml"
 )
 
 start_service() {
@@ -195,7 +195,7 @@ start_service() {
         return
     fi
     if [ -n "$dry_run" ]; then
-        say "would run: $venv/bin/loadctl check $etc/home.yaml, as loadctl; if it finds no fault: systemctl restart loadctl.service"
+        say "would run: $venv/bin/loadctl check --secrets $etc/home.yaml, as loadctl; if it finds no fault: systemctl restart loadctl.service"
         return
     fi
     if cmp -s "$here/home.example.yaml" "$etc/home.yaml"; then

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from loadctl.config import load
+from loadctl.errors import ConfigError
 from tests.deploy.conftest import DEPLOY, output_of, program
 
 SCRIPT = DEPLOY / "install.sh"
@@ -150,3 +152,10 @@ def test_the_installed_program_runs(root):
 
 def test_shellcheck_has_nothing_to_say():
     assert output_of([program("shellcheck", "shellcheck"), SCRIPT]) == (0, "")
+
+
+def test_the_example_home_needs_its_secret():
+    example = DEPLOY / "home.example.yaml"
+    with pytest.raises(ConfigError, match="ENVOY_TOKEN"):
+        load(example, env={})
+    assert [rule.name for rule in load(example, env={"ENVOY_TOKEN": "eyJ"}).site.loads] == ["boiler"]
