@@ -45,7 +45,7 @@ class Line:
 
 
 class EmulatedKernel:
-    """`persist`: what a dead program drove stays driven, as on Raspberry Pi OS. `fault`: errno that every call meets."""
+    """`persist`: what a dead program drove stays driven, as on Raspberry Pi OS. `fault`: errno that all calls meet."""
 
     def __init__(self, *, persist: bool = False) -> None:
         self.persist = persist
