@@ -1,6 +1,6 @@
 """How hard the properties are tried: `ci` (default) takes about a minute, `HYPOTHESIS_PROFILE=deep` an evening.
 
-`look` is `ci` without shrinking.
+`look` does not shrink what it finds, and tries `EXAMPLES` of each.
 """
 
 from __future__ import annotations
@@ -19,5 +19,10 @@ settings.register_profile(
     suppress_health_check=_SLOW_DATA,
 )
 settings.register_profile("deep", max_examples=2000, deadline=None, suppress_health_check=_SLOW_DATA)
-settings.register_profile("look", settings.get_profile("ci"), phases=(Phase.explicit, Phase.reuse, Phase.generate))
+settings.register_profile(
+    "look",
+    settings.get_profile("ci"),
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    max_examples=int(os.environ.get("EXAMPLES", "25")),
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
