@@ -63,7 +63,11 @@ class Day:
         self.state = state or start(site, self.clock.now(), self.clock.wall().toordinal())
         self.on = {load.name: False for load in site.loads}
         self.wishes: tuple[Wish, ...] = ()
-        self._reports = [self._report(load.name) for load in site.loads]
+        self.look()
+
+    def look(self) -> None:
+        """The next tick hears what the devices really do."""
+        self._reports = [self.seen(load.name) for load in self.site.loads]
 
     def tick(self, sun_w: float = 0.0, *, every_s: float = 1.0, base_w: float = 300.0) -> tuple[Tick, Outcome]:
         self.clock.at += every_s
@@ -76,7 +80,7 @@ class Day:
         self._reports = []
         for command in outcome.commands:
             self.on[command.load] = command.watts > 0
-            self._reports.append(self._report(command.load, command.id))
+            self._reports.append(self.seen(command.load, command.id))
         return tick, outcome
 
     def blind(self) -> tuple[Tick, Outcome]:
@@ -86,5 +90,5 @@ class Day:
         self.state = outcome.state
         return tick, outcome
 
-    def _report(self, name: str, command_id: int | None = None) -> Report:
+    def seen(self, name: str, command_id: int | None = None) -> Report:
         return Report(name, self.clock.at, command_id, on=self.on[name], source=Source.US, identity=f"relay-of-{name}")

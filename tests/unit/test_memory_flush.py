@@ -196,7 +196,7 @@ async def test_the_device_first_seen_stays_the_loads_own_until_its_owner_says_ot
     memory = await open_memory(tmp_path / FILE, day)
     await note(memory, day)
     tick, outcome = day.tick()
-    stranger = replace(day._report("boiler"), identity="another")  # noqa: SLF001
+    stranger = replace(day.seen("boiler"), identity="another")
     memory.note(replace(tick, reports=(stranger,)), outcome)
     assert memory.identities["boiler"] == "relay-of-boiler"
     memory.adopt("boiler", "another")
