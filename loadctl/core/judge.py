@@ -34,6 +34,7 @@ class Look(NamedTuple):
 
     free_w: float  # it could have at once
     room_w: float  # less important loads would leave to it
+    below_w: float  # they have, although they may not leave it yet
     leaving_w: float  # was switched off and may still show on the meter
     short: bool  # the condition to stop holds now
     crowded: bool  # with it the house would draw more than `max_import`
@@ -42,6 +43,10 @@ class Look(NamedTuple):
     open: bool
     need: bool
     wish: bool | None
+
+    def enough(self, load: Load) -> bool:
+        """Tell whether the load could start, once others have made room and the meter shows it."""
+        return self.free_w + self.room_w + self.leaving_w >= load.start_w
 
 
 def judge(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement:
@@ -56,7 +61,7 @@ def judge(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement
     if sight.outage:
         return (Verdict.OUTAGE, None) if _carried(load, sight) else _safe(Verdict.OUTAGE, load, standing, sight)
     if phase is FAULT:
-        return Verdict.FAULT, False if _give_up(load, standing, sight) else None
+        return _lost_from_sight(load, standing, sight)
     wish = _wish(standing, look)
     if wish is not None:
         return _by_hand(wish, load, standing, sight, look)
@@ -100,8 +105,9 @@ def _while_off(load: Load, standing: Standing, sight: Sight, look: Look) -> Judg
         return (Verdict.NEED_AT_RISK, None) if held_off or spent or look.crowded else (Verdict.NEED, True)
     if not look.open:
         return Verdict.WINDOW, None
-    if look.free_w + look.room_w + look.leaving_w < load.start_w:
-        return Verdict.REST, None
+    if not look.enough(load):
+        within_reach = look.free_w + look.below_w + look.leaving_w >= load.start_w
+        return (Verdict.ROOM if within_reach else Verdict.REST), None
     if held_off:
         return Verdict.HELD_OFF, None
     if spent:
@@ -152,11 +158,14 @@ def _rests(load: Load, standing: Standing, sight: Sight) -> bool:
     return load.compressor and not rested(load, standing, sight.at)
 
 
-def _give_up(load: Load, standing: Standing, sight: Sight) -> bool:
-    """Tell whether a load lost from sight is to go off: nobody wants it any more, or its minimum time is over.
+def _lost_from_sight(load: Load, standing: Standing, sight: Sight) -> Judgement:
+    """Tell a load that is lost from sight to go off when nobody wants it any more or its minimum time is over.
 
     Until then it is only looked at: the OFF might end a run too early.
     """
-    if sight.lost or sight.shutdown or not standing.wants_on:
-        return standing.was_on is not False
-    return sight.at - standing.since >= load.min_on_s
+    if sight.shutdown or sight.lost:
+        why = Verdict.SHUTDOWN if sight.shutdown else Verdict.BLIND
+        return why, None if load.safe_on or standing.was_on is False else False
+    if standing.wants_on:
+        return Verdict.FAULT, False if sight.at - standing.since >= load.min_on_s else None
+    return Verdict.FAULT, None if standing.was_on is False else False

@@ -27,7 +27,7 @@ from loadctl.core.values import (
 )
 
 DOUBTFUL_YEAR = 2020  # a clock before it was never set: no day begins by it
-RESERVES = frozenset({Verdict.WAIT_ON, Verdict.ROOM})
+WAITS = frozenset({Verdict.WAIT_ON, Verdict.ROOM, Verdict.HELD_OFF})  # for power that nobody less important gets
 KEEPS_NEED = frozenset({Verdict.NEED, Verdict.BUSY, Verdict.SETTLING, Verdict.BLIND, Verdict.FAULT})
 BREAKS_HAND = frozenset({Verdict.SHED, Verdict.OUTAGE})
 LEARNS_SLOWLY = 0.3
@@ -162,11 +162,12 @@ def _walk(
     commands: list[Command] = []
     for index, load in enumerate(site.loads):
         standing = standings[index]
-        free_w = room_w = 0.0
+        free_w = room_w = below_w = leaving_w = 0.0
         short = crowded = False
         if stock is not None:
             free_w, room_w = stock.spare_w - taken_w, stock.room_w[index]
-            import_w = stock.grid_w - stock.below_w[index] - stock.leaving_w
+            below_w, leaving_w = stock.below_w[index], stock.leaving_w
+            import_w = stock.grid_w - below_w - leaving_w
             short = import_w > load.stop_import_w
             if site.max_import_w is not None:
                 crowded = stock.grid_w + stock.pending_w + rise_w + load.power_w > site.max_import_w
@@ -175,22 +176,22 @@ def _walk(
             else:
                 spare.append(own_w(load, standing) - import_w)
             if sight.fresh and tick.sample is not None:
-                standing = _held(load, standing, free_w + room_w, stock.leaving_w, short, sight, tick.sample.read_at)
+                standing = _held(load, standing, free_w + room_w, leaving_w, short, sight, tick.sample.read_at)
         else:
             spare.append(None)
         open_ = not load.windows or is_open(load.windows, tick.wall)
         need = bool(load.needs) and not sight.blind and pressing(load, standing, tick.wall, at)
-        leaving_w = stock.leaving_w if stock else 0.0
-        look = Look(
-            free_w, room_w, leaving_w, short, crowded, shed[index], yields[index], open_, need, wishes.get(load.name)
-        )
+        wish = wishes.get(load.name)
+        look = Look(free_w, room_w, below_w, leaving_w, short, crowded, shed[index], yields[index], open_, need, wish)
         verdict, turn_on = judge(load, standing, sight, look)
 
-        if verdict is Verdict.ROOM and stock is not None:
-            _make_room(index, load.start_w - free_w - stock.leaving_w, site, standings, stock, yields)
-        if verdict in RESERVES or turn_on or (verdict is Verdict.HELD_OFF and _soon(load, standing, at)):
-            taken_w += load.power_w
+        if stock is not None and verdict in WAITS and look.enough(load):
+            if verdict is Verdict.ROOM:
+                _make_room(index, load.start_w - free_w - leaving_w, site, standings, stock, yields)
+            if verdict is not Verdict.HELD_OFF or _soon(load, standing, at):
+                taken_w += load.power_w
         if turn_on:
+            taken_w += load.power_w
             rise_w += load.power_w
         holder = _holder(standing.holder, verdict)
         if holder is not standing.holder:
