@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
 
 import httpx
 
-from loadctl.core.values import Command, Report, Sample
+from loadctl.core.values import Command, Load, Report, Sample
 
 
 class Clock(Protocol):
@@ -101,6 +102,54 @@ class Actuator(Protocol):
 
     async def close(self) -> None:
         """Let go of the device; what the load does then is the driver's to document."""
+        ...
+
+
+class Level(StrEnum):
+    """How much a finding of `loadctl doctor` matters; UNSEEN: it could not be looked at."""
+
+    OK = "ok"
+    NOTE = "note"
+    WARNING = "warning"
+    DANGER = "danger"
+    UNSEEN = "unseen"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `check` is its short, lasting name, unique within a device; `fixed`: put right just now."""
+
+    check: str
+    level: Level
+    message: str
+    advice: str = ""
+    fixed: bool = False
+
+
+@runtime_checkable
+class CaredMeter(Protocol):
+    """A meter that can tell what may hurt later. Optional; nothing is changed."""
+
+    async def inspect(self, samples: Sequence[Sample]) -> tuple[Finding, ...]:
+        """Look at the device behind `samples`, the readings of the last moments (perhaps none). Raises DeviceError."""
+        ...
+
+
+@runtime_checkable
+class Cared(Protocol):
+    """An actuator that can tell what may hurt later. Optional; nothing is switched or changed."""
+
+    async def inspect(self, load: Load) -> tuple[Finding, ...]:
+        """Look at the device and its settings with the load's rule in mind. Raises DeviceError."""
+        ...
+
+
+@runtime_checkable
+class Mendable(Protocol):
+    """An actuator whose settings can be put right from here. Optional."""
+
+    async def mend(self, load: Load) -> tuple[Finding, ...]:
+        """Change what must be, read it back and tell each change, before → after. Raises DeviceError."""
         ...
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import httpx
 
-from loadctl.actuators.shelly import answers
+from loadctl.actuators.draw import judge_draw
+from loadctl.actuators.shelly import answers, care
 from loadctl.actuators.shelly.answers import About, Json, Relay
 from loadctl.actuators.shelly.options import ShellyOptions, base_url
-from loadctl.core.values import Command, Report
-from loadctl.drivers import Shared
+from loadctl.core.values import Command, Load, Report
+from loadctl.drivers import Finding, Shared
 from loadctl.errors import DeviceError, Garbled, Refused, Unreachable
 
 _PATIENCE_S = 10.0  # a whole request with its login; httpx's own time-outs start anew with each byte
@@ -74,6 +75,33 @@ class Shelly:
         except DeviceError:
             self._doubt()
             raise
+
+    async def inspect(self, load: Load) -> tuple[Finding, ...]:
+        """Look at the channel's settings and at the device around it; changes nothing. Raises DeviceError."""
+        relay = await self._look()
+        device = await self._meet()
+        settings, vitals = await self._settings(device), await self._vitals(device)
+        return (
+            *care.judge_relay(relay),
+            *care.judge_settings(settings, self._options, load),
+            judge_draw(load, on=relay.on, watts=relay.watts),
+            *care.judge_vitals(vitals, self._options, device.gen, self._clock.wall()),
+        )
+
+    async def mend(self, load: Load) -> tuple[Finding, ...]:
+        """Set its auto-off timer and its state at power-up where they are wrong. Raises DeviceError."""
+        device = await self._meet()
+        before = await self._settings(device)
+        wish = care.wish(before, self._options, load)
+        if wish == care.Wish():
+            return ()
+        channel = self._options.channel
+        await self._rest()
+        if device.gen == 1:
+            await self._http(f"/settings/relay/{channel}", device, wish.gen1())
+        else:
+            await self._rpc("Switch.SetConfig", {"id": channel, "config": wish.gen2()}, device)
+        return care.mended(wish, before, await self._settings(device))
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -152,6 +180,31 @@ class Shelly:
             raise answers.roller(self._where)
         self._about = device
         return device
+
+    async def _settings(self, device: About) -> care.Settings:
+        channel = self._options.channel
+        await self._rest()
+        if device.gen == 1:
+            return care.gen1_settings(await self._http(f"/settings/relay/{channel}", device))
+        settings = await self._rpc("Switch.GetConfig", {"id": channel}, device)
+        return care.gen2_settings(settings, await self._perhaps("Schedule.List", device), channel)
+
+    async def _vitals(self, device: About) -> care.Vitals:
+        await self._rest()
+        about = _json(await self._ask("GET", "/shelly", None), self._where)
+        await self._rest()
+        if device.gen == 1:
+            return care.gen1_vitals(about, await self._http("/status", device))
+        status = await self._rpc("Shelly.GetStatus", {}, device)
+        return care.gen2_vitals(about, status, await self._perhaps("Script.List", device))
+
+    async def _perhaps(self, method: str, device: About) -> Json:
+        """Call what not every firmware knows; nothing where it refuses. Raises Unreachable, Garbled."""
+        await self._rest()
+        try:
+            return await self._rpc(method, {}, device)
+        except Refused:
+            return {}
 
     def _recognise(self, mac: str) -> None:
         if self._identity and mac != self._identity:

@@ -45,6 +45,10 @@ class EmulatedShellyGen1:
         self.tells_timer_start = True  # the first firmware tells only what is left
         self.overtemperature = False
         self.rssi = -61
+        self.update: str | None = None  # a newer firmware that is ready
+        self.cloud = False
+        self.scheduled = False
+        self.deaf_settings = False  # says yes to new settings and keeps the old ones
         self.fault: Fault | None = None
         self._booted_at = clock()
         routes = [
@@ -116,16 +120,21 @@ class EmulatedShellyGen1:
         return JSONResponse(
             {
                 "wifi_sta": {"connected": True, "ssid": "home", "ip": "192.168.1.40", "rssi": self.rssi},
-                "cloud": {"enabled": False, "connected": False},
+                "cloud": {"enabled": self.cloud, "connected": self.cloud},
                 "mqtt": {"connected": False},
                 "unixtime": int(EPOCH + now),
-                "has_update": False,
+                "has_update": self.update is not None,
                 "mac": self.mac,
                 "relays": [self._shown(relay) for relay in self.relays],
                 "meters": [self._meter(relay) for relay in self.relays[:shown]],
                 "temperature": 96.5 if self.overtemperature else 41.5,
                 "overtemperature": self.overtemperature,
-                "update": {"status": "idle", "has_update": False, "old_version": self.firmware},
+                "update": {
+                    "status": "pending" if self.update else "idle",
+                    "has_update": self.update is not None,
+                    "new_version": self.update or self.firmware,
+                    "old_version": self.firmware,
+                },
                 "uptime": int(now - self._booted_at),
             }
         )
@@ -150,6 +159,8 @@ class EmulatedShellyGen1:
         relay = self._found(request)
         if relay is None:
             return PlainTextResponse("Not found", 404)
+        if self.deaf_settings:
+            return JSONResponse(self._shown_settings(relay))
         try:
             if "auto_off" in request.query_params:
                 relay.auto_off_s = float(request.query_params["auto_off"]) or None
@@ -207,9 +218,10 @@ class EmulatedShellyGen1:
             "has_timer": relay.timer is not None,
             "default_state": relay.initial,
             "btn_type": "toggle",
-            "auto_on": 0.0,
+            "auto_on": relay.auto_on_s or 0.0,
             "auto_off": relay.auto_off_s or 0.0,
-            "schedule": False,
+            "max_power": relay.limit_w or 0,
+            "schedule": self.scheduled,
         }
 
     def _id(self) -> str:

@@ -61,6 +61,13 @@ class EmulatedShellyGen2:
         self.profile: str | None = None  # "switch" or "cover" on a device that can be both
         self.knows_time = True
         self.rssi = -58
+        self.firmware = "20241011-114455/1.4.4-g6d2a586"
+        self.update: str | None = None  # a newer firmware that is ready
+        self.cloud = False
+        self.input_mode = "follow"
+        self.jobs: list[Json] = []  # of its schedule
+        self.scripts: list[Json] = []
+        self.deaf_settings = False  # says yes to new settings and keeps the old ones
         self.fault: Fault | None = None
         self.calls: list[tuple[str, Json]] = []  # every method with its arguments, however it came in
         self._digest = Digest(self.id, reusable=reusable_nonces)
@@ -74,7 +81,8 @@ class EmulatedShellyGen2:
             "Shelly.ListMethods": lambda _: {"methods": sorted(self._methods)},
             "Shelly.GetComponents": lambda _: {"components": [], "cfg_rev": 1, "offset": 0, "total": 0},
             "Shelly.Reboot": self._reboot,
-            "Script.List": lambda _: {"scripts": []},
+            "Schedule.List": lambda _: {"jobs": self.jobs, "rev": 1},
+            "Script.List": lambda _: {"scripts": self.scripts},
             "Sys.GetStatus": lambda _: self._sys(),
             "Wifi.GetStatus": lambda _: self._wifi(),
             "Switch.GetStatus": lambda params: self._switch(*self._found(params)),
@@ -260,6 +268,8 @@ class EmulatedShellyGen2:
             raise RpcError(-103, "Missing required argument 'config'!")
         if config.get("initial_state", "off") not in _INITIAL:
             raise RpcError(-103, "Invalid argument 'initial_state'!")
+        if self.deaf_settings:
+            return {"restart_required": False}
         if "initial_state" in config:
             relay.initial = _INITIAL[config["initial_state"]]
         if "auto_off" in config:
@@ -278,8 +288,8 @@ class EmulatedShellyGen2:
             "slot": 0,
             "model": "SNSW-001P16EU" if self.metered else "SNSW-001X16EU",
             "gen": self.gen,
-            "fw_id": "20241011-114455/1.4.4-g6d2a586",
-            "ver": "1.4.4",
+            "fw_id": self.firmware,
+            "ver": self.firmware.partition("/")[2].partition("-")[0],
             "app": "Plus1PM" if self.metered else "Plus1",
             "auth_en": self.password is not None,
             "auth_domain": self.id if self.password is not None else None,
@@ -289,7 +299,7 @@ class EmulatedShellyGen2:
     def _status(self) -> Json:
         return {
             "ble": {},
-            "cloud": {"connected": False},
+            "cloud": {"connected": self.cloud},
             "mqtt": {"connected": False},
             "sys": self._sys(),
             "wifi": self._wifi(),
@@ -305,7 +315,7 @@ class EmulatedShellyGen2:
             "unixtime": int(EPOCH + now) if self.knows_time else None,
             "uptime": int(now - self._booted_at),
             "cfg_rev": 1,
-            "available_updates": {},
+            "available_updates": {"stable": {"version": self.update}} if self.update else {},
         }
 
     def _wifi(self) -> Json:
@@ -343,10 +353,10 @@ class EmulatedShellyGen2:
         return {
             "id": channel,
             "name": None,
-            "in_mode": "follow",
+            "in_mode": self.input_mode,
             "initial_state": shown[relay.initial],
-            "auto_on": False,
-            "auto_on_delay": 60.0,
+            "auto_on": relay.auto_on_s is not None,
+            "auto_on_delay": relay.auto_on_s or 60.0,
             "auto_off": relay.auto_off_s is not None,
             "auto_off_delay": relay.auto_off_s or 60.0,
         } | ({"power_limit": relay.limit_w or 4480} if self.metered else {})

@@ -39,6 +39,7 @@ class EmulatedRelay:
         self.draw = draw
         self.initial = "off"
         self.auto_off_s: float | None = None
+        self.auto_on_s: float | None = None  # shown only
         self.limit_w: float | None = None
         self.deaf = False
         self.switchings: list[Switching] = []
