@@ -1,0 +1,87 @@
+"""From the last byte of the meter's answer to the first byte of the command at the relay, both on loopback sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from statistics import median, quantiles
+from zoneinfo import ZoneInfo
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from loadctl.config import parse
+from loadctl.drivers import LoopClock, Shared
+from loadctl.lab.emulators.envoy import EmulatedEnvoy
+from loadctl.lab.emulators.serve import serve
+from loadctl.lab.emulators.shelly import EmulatedShellyGen2
+from loadctl.service.daemon import Daemon
+from loadctl.service.journal import Journal
+from loadctl.service.metrics import Metrics
+
+SWITCHINGS = 15
+RULES = """\
+version: 1
+site: {{timezone: UTC}}
+meter: {{driver: envoy, host: "{envoy}", every: 1 s}}
+loads:
+  boiler:
+    actuator: {{driver: shelly, host: "{boiler}"}}
+    power: 2 kW
+    start: 1.5 kW for 2 s
+    stop: import 800 W for 2 s
+    settle: 0 s
+    min_on: 0 s
+    min_off: 0 s
+"""
+
+
+@dataclass
+class Watch:
+    """Stands at both wires: when the meter had answered last, and how long after that a relay was told to switch."""
+
+    boiler: EmulatedShellyGen2
+    answered_at: float = 0.0
+    taken_s: list[float] = field(default_factory=list)
+
+    def meter(self, app: ASGIApp) -> ASGIApp:
+        async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+            await app(scope, receive, send)
+            self.answered_at = time.perf_counter()
+
+        return noted
+
+    def relay(self, app: ASGIApp) -> ASGIApp:
+        async def noted(scope: Scope, receive: Receive, send: Send) -> None:
+            taken_s = time.perf_counter() - self.answered_at
+            await app(scope, receive, send)
+            if self.boiler.calls and self.boiler.calls[-1][0] == "Switch.Set":
+                self.taken_s.append(taken_s)
+
+        return noted
+
+
+@pytest.mark.anyio
+@pytest.mark.bench
+async def test_a_reading_becomes_a_command_in_less_than_10_ms(capsys):
+    envoy = EmulatedEnvoy(era="5", clock=time.monotonic)
+    boiler = EmulatedShellyGen2(lambda: 2000.0)
+    watch = Watch(boiler)
+    async with serve(watch.meter(envoy.app)) as envoy_url, serve(watch.relay(boiler.app)) as boiler_url:
+        house = parse(RULES.format(envoy=envoy_url, boiler=boiler_url), "bench.yaml")
+        daemon = Daemon(house, Shared(LoopClock(ZoneInfo("UTC"))))
+        daemon.observers += [Journal(daemon), Metrics(daemon)]
+        running = asyncio.create_task(daemon.run())
+        async with asyncio.timeout(180):
+            while len(watch.taken_s) < SWITCHINGS:
+                envoy.pv_w = 2500.0
+                envoy.grid_w = -2200.0 if not boiler.on else 2300.0  # each reading says the contrary
+                await asyncio.sleep(0.05)
+        taken_s = watch.taken_s[:SWITCHINGS]
+        daemon.stop("enough measured")
+        await running
+    slowest_s = quantiles(taken_s, n=10)[-1]
+    with capsys.disabled():
+        print(f"\nreading to command: median {median(taken_s) * 1e3:.1f} ms, 90 % in {slowest_s * 1e3:.1f} ms")  # noqa: T201
+    assert median(taken_s) < 0.010
