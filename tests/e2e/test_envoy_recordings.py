@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,24 +27,28 @@ def certificate(tmp_path_factory) -> Certificate:
     return make_certificate(tmp_path_factory.mktemp("envoy"))
 
 
-async def read(case: Path, certificate: Certificate, times: int = 6) -> tuple[list[Sample], RecordedEnvoy]:
+async def read(case: Path, certificate: Certificate, times: int = 6) -> list[Sample]:
     box = RecordedEnvoy(case, auth=True)
     token = make_token(box.serial, 4_000_000_000)
     box.tokens[token] = role_of(token)
     clock = QuickClock()
-    secured = {"certificate": certificate, "token": token} if box.with_token else {}
+    secured: Any = {"certificate": certificate, "token": token} if box.with_token else {}
     async with reading(box.app, clock, **secured) as meter:
         samples = []
         for _ in range(times):
             samples.append(await meter.read())
             await clock.sleep(2)  # a recording stands still: after 30 s it would be stale
-    return samples, box
+    return samples
 
 
-@pytest.mark.parametrize("path", CASES, ids=lambda path: path.parent.name)
-async def test_recording(path: Path, certificate: Certificate):
-    expected = json.loads(path.read_text())
-    samples, box = await read(path.parent, certificate)
+@pytest.fixture(params=CASES, ids=lambda path: path.parent.name)
+def case(request) -> tuple[Path, dict[str, Any]]:
+    return request.param.parent, json.loads(request.param.read_text())
+
+
+async def test_recording(case: tuple[Path, dict[str, Any]], certificate: Certificate):
+    folder, expected = case
+    samples = await read(folder, certificate)
     first, last = samples[0], samples[3]
     accept = expected["accept"]
     for key, value in (("pv_w", first.pv_w), ("grid_w", first.grid_w)):

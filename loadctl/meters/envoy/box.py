@@ -83,9 +83,12 @@ class Box:
 
     def refusal(self, path: str) -> Forbidden:
         """Say why we may not see a page, and what to do."""
+        return self._refusal_of(self._token, path)
+
+    def _refusal_of(self, token: Token | None, path: str) -> Forbidden:
         where = f"the Envoy at {self._options.host} ({self.info.name})"
-        if self._token:
-            why = why_refused(self._token, self.info.serial, self._clock.wall().timestamp())
+        if token:
+            why = why_refused(token, self.info.serial, self._clock.wall().timestamp())
             return Forbidden(f"{where} refuses the token: {why}", hint=BY_HAND, retry_after_s=REFUSED_REST_S)
         hint = "set `username` and `password`; for `envoy` it is the last six characters of the serial unless changed"
         return Forbidden(f"{where} refuses {path}", hint=hint, retry_after_s=REFUSED_REST_S)
@@ -139,26 +142,33 @@ class Box:
     async def _enter(self) -> None:
         """Get a session with the token at hand, or with another one if that is refused. Raises DeviceError."""
         self._forget_login()
-        refused: Token | None = None
-        while True:
-            token = await self._keeper.get(self.info.serial, refused)
-            if refused and token.text == refused.text:
-                self._token = token
-                refusal = self.refusal("/auth/check_jwt")
-                self._forget_login()
-                raise refusal
-            self._link.forget_session()
-            self._link.bearer = token.text
-            try:
-                await self._link.get("/auth/check_jwt")  # sets the session cookie, cheaper for the box than the token
-            except NoSuchPage:
-                pass  # the first page will set the cookie
-            except Forbidden:
-                self._link.bearer = None
-                refused = token
-                continue
-            self._token = token
-            return
+        tried: Token | None = None
+        try:
+            while token := await self._keeper.get(self.info.serial):
+                tried = token
+                if await self._let_in(token):
+                    self._token = token
+                    self._keeper.accept(token)
+                    return
+                self._keeper.refuse(token)
+        except DeviceError:
+            self._keeper.forgive()
+            raise
+        self._keeper.forgive()
+        raise self._refusal_of(tried, "/auth/check_jwt")
+
+    async def _let_in(self, token: Token) -> bool:
+        """Show the token to the box, which sets a session cookie: cheaper for it than to check the token each time."""
+        self._link.forget_session()
+        self._link.bearer = token.text
+        try:
+            await self._link.get("/auth/check_jwt")
+        except NoSuchPage:
+            return True  # the first page will set the cookie
+        except Forbidden:
+            self._link.bearer = None
+            return False
+        return True
 
     async def _read_meters(self) -> None:
         if self.info.version and self.info.version < JSON_SINCE:

@@ -257,17 +257,17 @@ class Envoy:
             return
 
     async def _ask_aside(self) -> None:
-        """Ask one of the rare pages if one is due; what it says is for this and later readings."""
-        path = self._aside.next(self._clock.now(), first=not self._read_once)
-        if path is None:
-            return
-        await self._stream.close()
-        try:
-            text = await self._link.get(path)
-        except DeviceError as error:
-            self._aside.fail(path, error, self._clock.now())
-            return
-        self._aside.take(path, text, self._clock.now())
+        """Ask a rare page if one is due; what it says is for this and later readings."""
+        while path := self._aside.next(self._clock.now(), first=not self._read_once):
+            await self._stream.close()
+            try:
+                text = await self._link.get(path)
+            except DeviceError as error:
+                self._aside.fail(path, error, self._clock.now())
+            else:
+                self._aside.take(path, text, self._clock.now())
+            if self._options.source != "stream":  # to stop a stream costs more than one page
+                return
 
     async def _ask_panels(self) -> None:
         now = self._clock.now()

@@ -100,7 +100,8 @@ class TokenKeeper:
 
     def __init__(self, options: EnvoyOptions, shared: Shared) -> None:
         self._options, self._shared = options, shared
-        self._fetched: Token | None = None
+        self._fetched: list[Token] = []
+        self._refused: set[str] = set()
         self._file_stamp: tuple[float, int] | None = None
         self._from_file: Token | None = None
         self._cloud_at = float("-inf")  # not to be asked before
@@ -116,20 +117,38 @@ class TokenKeeper:
         return frozenset({"token_expires_soon"} | ({"token_renewal_failed"} if self._cloud_error else set()))
 
     def at_hand(self) -> Token | None:
-        """Return the best token we have without asking anybody: the one that lasts longest. Raises Garbled."""
+        """Return the best token we have without asking anybody: of those not refused the one that lasts longest.
+
+        Raises Garbled, Refused.
+        """
         self._read_file()
         given = parse_token(self._options.token) if self._options.token else None
-        found = [token for token in (self._fetched, self._from_file, given) if token]
+        found = [
+            token for token in (*self._fetched, self._from_file, given) if token and token.text not in self._refused
+        ]
         return max(found, key=lambda token: token.expires_at or 0.0, default=None)
 
-    async def get(self, serial: str, refused: Token | None = None) -> Token:
-        """Return a token other than `refused`, from the cloud if need be. Raises DeviceError."""
+    def accept(self, token: Token) -> None:
+        """Note that the Envoy takes a token: a fetched one is kept in the owner's file for the next start."""
+        if self._options.token_file and token in self._fetched and token != self._from_file:
+            _write(self._options.token_file, token.text)
+
+    def refuse(self, token: Token) -> None:
+        """Note that the Envoy does not take a token; a new one may be refused while the old one is good."""
+        self._refused.add(token.text)
+
+    def forgive(self) -> None:
+        """Try all again next time: what was refused may have been the Envoy's mood."""
+        self._refused.clear()
+
+    async def get(self, serial: str) -> Token | None:
+        """Return a token that was not refused, from the cloud if need be; None: all were. Raises DeviceError."""
         token = self.at_hand()
-        if token and not (refused and token.text == refused.text) and not token.ends_within(0.0, self._wall()):
-            return token
+        if token and (self._options.login is None or not token.ends_within(0.0, self._wall())):
+            return token  # without a login the Envoy's clock decides whether it is too old, not ours
         if self._options.login is None:
-            if token:
-                return token  # the Envoy's clock decides whether it is too old, not ours
+            if self._refused:
+                return None
             raise Refused("the Envoy wants a token from firmware 7 on", hint=f"{BY_HAND}, or set `login`")
         return await self._fetch(self._options.login, serial)
 
@@ -157,7 +176,7 @@ class TokenKeeper:
             raise Refused(
                 f"{reason}; the next login at Enphase is in {wait_s / 60:.0f} min", hint=BY_HAND, retry_after_s=wait_s
             )
-        self._cloud_at = self._now() + self._cloud_rest_s  # also after success: a token that fails at once would loop
+        self._cloud_at = self._now() + self._cloud_rest_s
         try:
             token = await fetch(login, self._options, serial, self._shared.client)
         except DeviceError as error:
@@ -166,9 +185,8 @@ class TokenKeeper:
             error.retry_after_s = max(error.retry_after_s, self._cloud_at - self._now())
             raise
         self._cloud_error, self._cloud_rest_s = "", _CLOUD_REST_S
-        self._fetched = token
-        if self._options.token_file:
-            _write(self._options.token_file, token.text)
+        self._cloud_at = self._now() + _CLOUD_REST_MOST_S  # a good answer that the Envoy refuses must not loop either
+        self._fetched = [*self._fetched[-1:], token]  # the one before may outlast it, if the Envoy refuses the new one
         return token
 
     def _read_file(self) -> None:

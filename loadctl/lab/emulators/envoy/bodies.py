@@ -260,13 +260,21 @@ def secctrl(house: Household) -> dict[str, Any]:
         "ENC_agg_soc": soc if house.batteries else 0,
         "ENC_agg_backup_energy": capacity // 5,
         "ENC_agg_avail_energy": capacity * soc // 100,
+        "Enc_commissioned_capacity": 3360 * house.batteries,
+        "Enc_max_available_capacity": 3360 * house.batteries,
         **acb,
     }
 
 
 def ensemble_inventory(house: Household, at: float) -> list[dict[str, Any]]:
     """`/ivp/ensemble/inventory`."""
-    device = {"installed": 1, "device_status": ["envoy.global.ok", "prop.done"], "last_rpt_date": int(at) - 90}
+    device = {
+        "installed": 1,
+        "img_load_date": 1,
+        "created_date": 1,
+        "device_status": ["envoy.global.ok", "prop.done"],
+        "last_rpt_date": int(at) - 90,
+    }
     device |= {"communicating": True, "operating": True, "temperature": 25, "part_num": "830-00000-r00"}
     device |= {"img_pnum_running": "2.0.0", "admin_state": 6, "comm_level_sub_ghz": 5, "comm_level_2_4_ghz": 5}
     groups: list[dict[str, Any]] = []

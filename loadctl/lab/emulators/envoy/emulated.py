@@ -268,7 +268,9 @@ class EmulatedEnvoy:
         while self.fault is not Fault.HANG:
             for _ in range(self.stream_burst):
                 line = f"data: {json.dumps(bodies.frame(self.house))}\r\n\r\n".encode()
-                yield line[: len(line) // 2] + b"\r\n" if self.fault is Fault.TRUNCATED else line
+                if self.fault is Fault.TRUNCATED:
+                    yield line[: len(line) // 2] + b"\r\n"
+                yield line
             await asyncio.sleep(self.stream_every_s)
 
     def _not_found(self) -> Response:
