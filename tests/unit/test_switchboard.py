@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loadctl.core.values import OFF, ON, Command, Load, Phase, Report, Site, Standing, State
 from loadctl.errors import Refused, Unreachable
 from loadctl.service.switchboard import Mailbox, Switchboard, make_safe
 from tests.home import Relay
-from tests.virtual import VIRTUAL, VirtualClock
+from tests.virtual import VIRTUAL, VirtualClock, VirtualLoop
 
 
 @pytest.fixture
@@ -226,3 +228,36 @@ async def test_a_bug_in_one_driver_keeps_no_other_load_on():
     results = await make_safe([(box, Command(0, box.load, 0.0)) for box in boxes])
     assert results == ["KeyError('output')", None]
     assert fine.on is False
+
+
+@given(
+    wishes=st.lists(st.tuples(st.floats(0.0, 20.0), st.booleans()), max_size=8),
+    takes_s=st.floats(0.01, 25.0),
+    silent=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_whatever_is_wished_the_last_wish_is_done_one_request_at_a_time(wishes, takes_s, silent):
+    relay = Relay(lease_s=None, takes_s=takes_s, error=Unreachable("no route") if silent else None)
+
+    async def play() -> list[Report]:
+        async with running(boiler=relay) as board:
+            reports = []
+            for number, (pause_s, on) in enumerate(wishes, start=1):
+                reports += await ticking(board, pause_s, boiler=OFF)
+                board.send([Command(number, "boiler", 2000.0 if on else 0.0)])
+            reports += await ticking(board, 100, boiler=OFF)
+            answered = {report.command_id for report in reports} - {None}
+            assert len(answered) + board.superseded["boiler"] == len(wishes)
+            return reports
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        reports = runner.run(play())
+    assert relay.most_busy == 1
+    assert relay.wire[0][1] == "read"
+    if wishes:
+        assert reports[-1].load == "boiler"
+        assert len(wishes) in {report.command_id for report in reports}
+    if wishes and not silent:
+        assert relay.on is wishes[-1][1]
+    if silent:
+        assert not relay.said("on")
