@@ -98,9 +98,11 @@ class Box:
 
     async def _look_again(self) -> None:
         """Read `/info`; a failure of the daily look is no reason to be blind."""
+        base = self._link.base
         try:
             info = await self._detect()
         except DeviceError:
+            self._link.base = base
             if self._doubted:
                 raise
             self._info_due = self._clock.now() + _AGAIN_S

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from loadctl.core.values import Sample
-from loadctl.drivers import Shared
+from loadctl.drivers import Finding, Shared
 from loadctl.errors import DeviceError, Refused
-from loadctl.meters.envoy import pages, panels
+from loadctl.meters.envoy import care, pages, panels
 from loadctl.meters.envoy.aside import Aside
 from loadctl.meters.envoy.balance import Pace, Seen, weigh
 from loadctl.meters.envoy.box import Box
@@ -115,6 +115,12 @@ class Envoy:
             "panels": tuple(self._panels),
             "devices": tuple(self._devices),
         }
+
+    async def inspect(self, samples: Sequence[Sample]) -> tuple[Finding, ...]:
+        """Tell what could hurt later, after `read`; `samples` are its answers. Changes nothing, raises nothing."""
+        async with self._turn:
+            await self._stream.close()
+            return await care.inspect(self._options, self._clock, self._link, samples)
 
     async def close(self) -> None:
         """Close the connection; nothing is switched back."""
