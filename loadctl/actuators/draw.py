@@ -45,4 +45,4 @@ def judge_draw(load: Load, *, on: bool, watts: float | None) -> Finding:
             f"it draws {drawn}, the rule says `power: {power}`",
             f"write `power: {spell(round(watts, -1), 'W')}` if that is what it draws when it works",
         )
-    return Finding("power", Level.OK, f"it draws {drawn}, as `power: {power}` says")
+    return Finding("power", Level.OK, f"it draws {drawn}, near its `power: {power}`")

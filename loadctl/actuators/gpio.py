@@ -26,8 +26,8 @@ from pydantic import ConfigDict, Field, StrictBool, StrictInt, field_validator
 from pydantic.dataclasses import dataclass
 
 from loadctl.actuators.gpio_pins import open_factory
-from loadctl.core.values import Command, Report, Source
-from loadctl.drivers import Shared
+from loadctl.core.values import Command, Load, Report, Source
+from loadctl.drivers import Finding, Shared
 from loadctl.errors import DeviceError, Refused, Unreachable
 
 logger = logging.getLogger(__name__)
@@ -125,6 +125,12 @@ class Gpio:
                 hint="a short at the pin, or another program drives it: look with `pinctrl get`",
             )
         return report
+
+    async def inspect(self, load: Load) -> tuple[Finding, ...]:
+        """Tell what could hurt later; the pin is not taken, nothing changes."""
+        from loadctl.actuators import gpio_care  # noqa: PLC0415 - it knows this module
+
+        return gpio_care.inspect(self._options, load)
 
     async def close(self) -> None:
         """Drive the relay off and let go of the pin; the module's text tells what the kernel makes of that."""

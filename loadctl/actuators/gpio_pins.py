@@ -150,6 +150,15 @@ class KernelPin(PiPin):  # type: ignore[misc]  # gpiozero has no types
         self.factory.kernel.ioctl(self._line, request, argument)
 
 
+def holder(kernel: Kernel, number: int) -> str:
+    """Return who holds a pin of the header, by the name that was left with the kernel; "" if it is free.
+
+    Changes nothing. Raises OSError.
+    """
+    with _header(kernel) as chip:
+        return _line_info(kernel, chip, number)[0]
+
+
 @contextlib.contextmanager
 def _header(kernel: Kernel) -> Iterator[int]:
     """Open the chip behind the header. Its number differs between kernels, its label does not: pinctrl-bcm2835,

@@ -14,6 +14,7 @@ COMMANDS = {
     "run": ("loadctl.cli.run:run", "Control the loads of a rule file."),
     "probe": ("loadctl.cli.probe:probe", "Read the meter of a rule file once."),
     "check": ("loadctl.cli.check:check", "Check a rule file."),
+    "doctor": ("loadctl.cli.doctor:doctor", "Look for what could hurt later, and put it right."),
     "schema": ("loadctl.cli.schema:schema", "Print the JSON Schema of rule files, for editors."),
     "demo": ("loadctl.cli.demo:demo", "Watch an emulated home being controlled."),
 }

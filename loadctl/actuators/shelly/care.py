@@ -209,7 +209,10 @@ def _auto_off(settings: Settings, options: ShellyOptions, load: Load) -> Finding
         return Finding("auto_off", WARNING, message, "delete `failsafe: none`")
     if timer_s is None:
         message = "its own auto-off timer, the second net below the lease, is off"
-        return Finding("auto_off", WARNING, message, f"set it to {spell(lease_s, 's')}; {_MENDS}")
+        advice = (
+            f"set it to {spell(lease_s, 's')} (without loadctl a press on its button then lasts no longer); {_MENDS}"
+        )
+        return Finding("auto_off", WARNING, message, advice)
     if timer_s < lease_s:
         message = f"its auto-off timer ({spell(timer_s, 's')}) is shorter than the lease ({spell(lease_s, 's')})"
         return Finding("auto_off", WARNING, message, f"set it to {spell(lease_s, 's')}; {_MENDS}")
