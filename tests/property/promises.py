@@ -14,6 +14,8 @@ from loadctl.core.values import Command, Load, Sample, Source, Verdict
 from tests.house import Appliance, House, Moment
 
 EPS_S = 1e-6
+A_FEW_S = 10.0  # "watts already shed count as gone for a few seconds"
+RETRY_S = 65.0  # a load that does not go off is told again once a minute at least
 
 # "fuse and outage › compressor rest › a person's hand › blindness, shutdown › minimum times"
 MAY_END_A_RUN = {Verdict.SHED, Verdict.OUTAGE, Verdict.HAND, Verdict.BLIND, Verdict.SHUTDOWN}
@@ -172,8 +174,11 @@ def fuse(house: House, give_w: float = 1.0) -> list[str]:
         return []
     broken = []
     fresh_at = None
+    shed_at = -math.inf
     for moment in house.moments:
         sample = moment.tick.sample
+        if any(not command.watts for command in moment.outcome.commands):
+            shed_at = moment.tick.at
         if sample is None or sample.grid_w is None or moment.tick.at - sample.read_at > sample.max_age_s:
             continue
         turned_on = [command for command in moment.outcome.commands if command.watts]
@@ -183,9 +188,13 @@ def fuse(house: House, give_w: float = 1.0) -> list[str]:
             coming_w = _coming(house, moment, sample)
             if coming_w > most_w + give_w and not set(moment.outcome.verdicts) & {Verdict.SHED}:
                 broken.append(f"{moment.tick.at:g}: {turned_on[0].load} would make it {coming_w:g} W import")
-        if fresh_at != sample.read_at and sample.grid_w > most_w + give_w:
+        waits = moment.tick.at - shed_at < A_FEW_S
+        if fresh_at != sample.read_at and sample.grid_w > most_w + give_w and not waits:
             expected_w = _after_what_left(house, moment, sample)
-            runs = [s.phase in {"on", "starting"} for s in moment.outcome.state.standings]
+            runs = [
+                standing.phase in {"on", "starting"} and verdict is not Verdict.FAULT
+                for standing, verdict in zip(moment.outcome.state.standings, moment.outcome.verdicts, strict=True)
+            ]
             if expected_w > most_w + give_w and any(runs):
                 broken.append(f"{moment.tick.at:g}: {expected_w:g} W import, and {runs.count(True)} loads left on")
         fresh_at = sample.read_at
@@ -244,8 +253,16 @@ def blindness(house: House) -> list[str]:
     broken = []
     good = None
     late = 0
+    told_off: dict[str, float] = {}
+    by_hand: dict[str, float] = {}
     for moment in house.moments:
         at, sample, outcome = moment.tick.at, moment.tick.sample, moment.outcome
+        told_off |= {command.load: at for command in outcome.commands if not command.watts}
+        by_hand |= {
+            load.name: at
+            for load, verdict in zip(house.site.loads, outcome.verdicts, strict=True)
+            if verdict is Verdict.HAND
+        }
         if sample and sample.grid_w is not None:
             good = sample
         blind_s = math.inf if good is None else at - good.read_at - good.max_age_s
@@ -264,18 +281,16 @@ def blindness(house: House) -> list[str]:
         late = late + 1 if blind_s > house.site.hold_s + EPS_S else 0
         if late < 2:
             continue
-        for appliance, standing, verdict in zip(
-            house.appliances, outcome.state.standings, outcome.verdicts, strict=True
-        ):
-            if standing.phase in {"on", "starting"} and not appliance.load.safe_on and verdict is not Verdict.HAND:
-                broken.append(
-                    f"{at:g}: blind for {blind_s:g} s past max_age and {appliance.load.name} stays on: {verdict}"
-                )
-        broken += _still_drawing(house, moment, blind_s - house.site.hold_s)
+        for load, standing, verdict in zip(house.site.loads, outcome.state.standings, outcome.verdicts, strict=True):
+            # one that refuses its OFF is a FAULT, and told again and again
+            excused = verdict is Verdict.HAND or at - told_off.get(load.name, -math.inf) < RETRY_S
+            if standing.phase in {"on", "starting"} and not load.safe_on and not excused:
+                broken.append(f"{at:g}: blind for {blind_s:g} s past max_age and {load.name} stays on: {verdict}")
+        broken += _still_drawing(house, moment, blind_s - house.site.hold_s, by_hand)
     return broken
 
 
-def _still_drawing(house: House, moment: Moment, late_s: float) -> Iterator[str]:
+def _still_drawing(house: House, moment: Moment, late_s: float, by_hand: dict[str, float]) -> Iterator[str]:
     """Name the contacts that are closed long after they should have been opened, where nothing was in the way."""
     at = moment.tick.at
     for appliance, verdict in zip(house.appliances, moment.outcome.verdicts, strict=True):
@@ -283,6 +298,7 @@ def _still_drawing(house: House, moment: Moment, late_s: float) -> Iterator[str]
             continue
         grace_s = appliance.device.poll_s + 2 * appliance.device.latency_s + 20.0
         since = max((change.at for change in appliance.changes if change.at <= at), default=house.began)
+        since = max(since, by_hand.get(appliance.load.name, since))
         fine = appliance.fine_since(at) < at - 300.0
         if fine and late_s > grace_s and at - since > grace_s:
             yield f"{at:g}: {appliance.load.name} is really still on, {late_s:g} s too late: {verdict}"

@@ -190,7 +190,8 @@ def test_the_first_load_gets_its_power_in_time(any_life):
     house.sun_w = enough_w
     house.turn("sun_w", enough_w)
     longest_s = max(load.min_on_s + load.min_off_s for load in site.loads)
-    house.run(2 * longest_s + sum(load.start_for_s + load.stop_for_s + load.settle_s + 60 for load in site.loads))
+    holds_s = sum(load.start_for_s + load.stop_for_s + load.settle_s + 60.0 for load in site.loads)
+    house.run(2 * longest_s + holds_s, every_s=3.0)
     assert house.appliances[0].on
 
 
@@ -234,6 +235,22 @@ def test_the_property_notices_a_blown_fuse():
     kettle = life(switch(), sun_w=4000.0, turns=[Turn(100.0, "base_w", 8000.0)], seconds=200.0, max_import_w=5000.0)
     assert fuse(kettle.live()) == []
     assert fuse(kettle.live(mutants.misreads_site(max_import_w=None)))
+
+
+def test_the_fuse_does_not_look_away():
+    """What was just shed counts as gone for a few seconds, not for as long as a slow driver takes to settle."""
+    rules = {"settle_s": 30.0, "start_w": 9000.0, "stop_import_w": 9000.0}
+    peaks = [Turn(40.0, "base_w", 3000.0), Turn(5.0, "base_w", 200.0), Turn(12.0, "base_w", 5000.0)]
+    house = life(
+        switch("car", 1000.0, **rules),
+        switch("boiler", 3500.0, **rules),
+        turns=peaks,
+        seconds=100.0,
+        max_import_w=5000.0,
+        devices=(Device(on=True), Device(on=True)),
+    ).live()
+    assert fuse(house) == []
+    assert [order.load.name for order in orders(house)] == ["boiler", "car"]
 
 
 # --- 5: calm --------------------------------------------------------------------------------------------------------
