@@ -235,7 +235,7 @@ def _shed(site: Site, standings: list[Standing], stock: Stock | None) -> list[bo
     shed = [False] * len(standings)
     if stock is None or site.max_import_w is None:
         return shed
-    over_w = stock.grid_w - stock.leaving_w - site.max_import_w
+    over_w = stock.grid_w - stock.gone_w - site.max_import_w
     for index in range(len(standings) - 1, -1, -1):
         if over_w <= 0:
             break
@@ -276,10 +276,16 @@ def _holder(holder: Holder, verdict: Verdict) -> Holder:
 
 
 def _ask(load: Load, standing: Standing, turn_on: bool, command_id: int, at: float, stock: Stock | None) -> Standing:
-    asked = {"wants_on": turn_on, "command_id": command_id, "asked_at": at, "settled_at": None, "detail": ""}
+    asked = {
+        "wants_on": turn_on,
+        "command_id": command_id,
+        "asked_at": at,
+        "settled_at": None,
+        "grid_before_w": stock.grid_w if stock else None,
+        "detail": "",
+    }
     if not turn_on:
         leaving_w = own_w(load, standing) if standing.phase is ON else 0.0
         return move(load, standing, "stop", at, leaving_w=leaving_w, **asked)
     started = move(load, standing, "start", at, was_on=None, leaving_w=0.0, measured_w=None, retry_at=None, **asked)
-    tally = replace(started.tally, starts=started.tally.starts + 1)
-    return replace(started, tally=tally, grid_before_w=stock.grid_w if stock else None)
+    return replace(started, tally=replace(started.tally, starts=started.tally.starts + 1))

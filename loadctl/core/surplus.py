@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Load, Site, Standing, Tally
 
 DRAWS_NOTHING = 0.2  # of the nominal power
+GONE_S = 10.0  # so long the fuse believes that a load which was switched off is gone before the meter shows it
 
 
 def own_w(load: Load, standing: Standing) -> float:
@@ -51,7 +52,7 @@ class Stock:
     """The power of one reading, seen from our loads; lists are in the order of priority.
 
     `spare_w`: free now, with all taken off that is on its way or not yet seen stopped. `leaving_w`: switched off, but
-    perhaps still in the reading. `pending_w`: switched on, but perhaps not in the reading. `room_w[i]`: what loads less
+    perhaps still in the reading; `gone_w`: that part of it which the fuse believes gone. `pending_w`: switched on, but perhaps not in the reading. `room_w[i]`: what loads less
     important than i would leave to it; `below_w[i]`: what they draw, held to it or not: no import of theirs is i's.
     """
 
@@ -60,6 +61,7 @@ class Stock:
     spare_w: float
     pending_w: float
     leaving_w: float
+    gone_w: float
     room_w: list[float]
     below_w: list[float]
     yields: list[bool]
@@ -67,7 +69,7 @@ class Stock:
 
 def take_stock(site: Site, standings: Sequence[Standing], held: frozenset[str], grid_w: float, at: float) -> Stock:
     """Sort the power of a reading into who has it. `held` names the loads that a person holds by a wish."""
-    pending_w = leaving_w = unseen_w = own_sum_w = room = below = 0.0
+    pending_w = leaving_w = gone_w = unseen_w = own_sum_w = room = below = 0.0
     size = len(site.loads)
     room_w = [0.0] * size
     below_w = [0.0] * size
@@ -80,8 +82,10 @@ def take_stock(site: Site, standings: Sequence[Standing], held: frozenset[str], 
         if phase is OFF:
             if standing.settled_at is not None:
                 leaving_w += standing.leaving_w
+                gone_w += _gone_w(standing, grid_w, at)
         elif phase is STOPPING:
             leaving_w += standing.leaving_w
+            gone_w += _gone_w(standing, grid_w, at)
             unseen_w += standing.leaving_w
         elif phase is STARTING or (phase is ON and standing.settled_at is not None):
             expected_w = max(load.power_w, standing.measured_w or 0.0)
@@ -96,5 +100,12 @@ def take_stock(site: Site, standings: Sequence[Standing], held: frozenset[str], 
                 room += draws_w
     free_w = -grid_w - site.reserve_w
     return Stock(
-        grid_w, free_w + own_sum_w, free_w - pending_w - unseen_w, pending_w, leaving_w, room_w, below_w, yields
+        grid_w, free_w + own_sum_w, free_w - pending_w - unseen_w, pending_w, leaving_w, gone_w, room_w, below_w, yields
     )
+
+
+def _gone_w(standing: Standing, grid_w: float, at: float) -> float:
+    """Return what the fuse takes off the reading for a load that was switched off: nothing once the meter shows it."""
+    before_w = standing.grid_before_w
+    shown = before_w is not None and grid_w <= before_w - standing.leaving_w / 2
+    return 0.0 if shown or at - standing.since > GONE_S else standing.leaving_w
