@@ -92,6 +92,22 @@ def upside_down(site: Site, state: State, tick: Tick) -> Outcome:
     return replace(out, state=state, verdicts=out.verdicts[::-1], spare_w=out.spare_w[::-1])
 
 
+def ignores_shutdown(site: Site, state: State, tick: Tick) -> Outcome:
+    """The way out is not seen."""
+    return step(site, state, replace(tick, shutdown=False))
+
+
+def sleeps(site: Site, state: State, tick: Tick) -> Outcome:
+    """Keep nearly every promise by doing nothing."""
+    return step(site, state, replace(tick, sample=None))
+
+
+def copies(site: Site, state: State, tick: Tick) -> Outcome:
+    """A new standing on every tick, changed or not."""
+    out = step(site, state, tick)
+    return replace(out, state=replace(out.state, standings=tuple(replace(s) for s in out.state.standings)))
+
+
 def repeats_itself(site: Site, state: State, tick: Tick) -> Outcome:
     """Say everything twice."""
     out = step(site, state, tick)

@@ -99,13 +99,24 @@ def test_the_property_notices_a_memory_outside_the_state():
     assert again != [moment.outcome for moment in house.moments[7:]]
 
 
+def needlessly_new(house: House) -> list[float]:
+    """Return the moments with a standing that is equal to the last one, but another object."""
+    return [
+        two.tick.at
+        for one, two in zip(house.moments, house.moments[1:], strict=False)
+        for before, after in zip(one.outcome.state.standings, two.outcome.state.standings, strict=True)
+        if before is not after and before == after
+    ]
+
+
 @given(lives())
 def test_a_new_standing_only_on_change(any_life):
     """A standing that did not change is the very same object: that is what makes memory and metrics cheap."""
-    house = any_life.live()
-    for one, two in zip(house.moments, house.moments[1:], strict=False):
-        for before, after in zip(one.outcome.state.standings, two.outcome.state.standings, strict=True):
-            assert before is after or before != after
+    assert needlessly_new(any_life.live()) == []
+
+
+def test_the_property_notices_copies():
+    assert needlessly_new(life(switch(), seconds=9.0).live(mutants.copies))
 
 
 # --- any report at all ----------------------------------------------------------------------------------------------
@@ -185,3 +196,9 @@ def test_shutdown_leaves_every_load_safe(any_life: Life, when):
         assert not appliance.on or verdict == "hand", verdict
     assert sane(house) == []
     assert minimum_times(house) == []
+
+
+def test_the_property_notices_a_way_out_that_leaves_loads_on():
+    house = life(switch(), sun_w=4000.0, turns=[Turn(60.0, "shutdown", value=True)], seconds=200.0)
+    assert not house.live().appliances[0].on
+    assert house.live(mutants.ignores_shutdown).appliances[0].on
