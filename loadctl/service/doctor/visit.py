@@ -12,7 +12,7 @@ from loadctl.config import Device, House
 from loadctl.core.units import spell
 from loadctl.core.values import Load
 from loadctl.drivers import Actuator, Cared, CaredMeter, Finding, Level, Mendable, Meter, Shared
-from loadctl.errors import DeviceError, Unreachable
+from loadctl.errors import DeviceError
 from loadctl.service.doctor import papers
 from loadctl.service.doctor.machine import Machine
 from loadctl.service.doctor.pace import judge_readings, watch
@@ -103,6 +103,7 @@ async def _visit_load(load: Load, device: Device, shared: Shared, found: list[Fi
         if report.on is not None:
             found.append(judge_draw(load, on=report.on, watts=report.watts))
     except DeviceError as error:
+        found[:] = [finding for finding in found if finding.check != "mend"]  # it failed for the same reason
         found.append(_unseen("answer", error))
     finally:
         await actuator.close()
@@ -111,8 +112,6 @@ async def _visit_load(load: Load, device: Device, shared: Shared, found: list[Fi
 async def _mend(actuator: Mendable, load: Load) -> tuple[Finding, ...]:
     try:
         return await actuator.mend(load)
-    except Unreachable:
-        raise
     except DeviceError as error:
         message = f"could not be put right: {error.args[0]}"
         return (Finding("mend", Level.WARNING, message, error.hint),)
