@@ -76,7 +76,7 @@ def _show(diagnoses: Sequence[Diagnosis]) -> None:
         for finding in diagnosis.findings:
             word = "fixed" if finding.fixed else str(finding.level)
             if console.is_terminal:
-                table.add_row("", Text(word, STYLES[finding.level]), _sentence(finding))
+                table.add_row("", Text(f"{word:7}", STYLES[finding.level]), Text(_sentence(finding)))
             else:
                 console.print(Text(f"  {word:7}  {_sentence(finding)}"), soft_wrap=True)
         if console.is_terminal:

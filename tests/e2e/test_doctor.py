@@ -294,6 +294,19 @@ async def test_the_command_fixes_and_ends_in_a_code(tmp_path: Path) -> None:
         assert mended.exit_code == 2
 
 
+async def test_on_a_terminal_what_looks_like_markup_stays_text(tmp_path: Path) -> None:
+    pump = "\n  pump: {actuator: {driver: gpio, pin: 5, failsafe: none}, power: 2 kW}"
+    (tmp_path / "home.yaml").write_text(rules("http://127.0.0.1:9", "http://127.0.0.1:9") + pump)
+    command = ["doctor", str(tmp_path / "home.yaml"), "--state-dir", str(tmp_path / "state")]
+    colours = {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "300"}
+    result = await asyncio.to_thread(CliRunner().invoke, main, command, env=colours, catch_exceptions=False)
+    assert result.exit_code == 2
+    assert "\x1b[35munseen \x1b[0m  no connection to http://127.0.0.1:9" in result.stdout
+    assert result.stdout.count("no connection") == 1
+    assert "token" not in result.stdout
+    assert "`gpio=5=op,dl`" in result.stdout
+
+
 async def test_rules_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "home.yaml").write_text("version: 1\n")
     result = await run([str(tmp_path / "home.yaml")])

@@ -74,7 +74,8 @@ async def inspect(options: EnvoyOptions, clock: Clock, link: Link, samples: Sequ
         info = parse_info(await link.get("/info"))
         found += judge_info(info, clock.wall())
     except DeviceError as error:
-        found.append(_unseen("firmware", error))
+        if samples:  # else `read` has told it
+            found.append(_unseen("firmware", error))
     found += _judge_tokens(options, clock, info)
     if samples and not (info.version and info.version < JSON_SINCE):
         try:
@@ -175,6 +176,8 @@ def _judge_tokens(options: EnvoyOptions, clock: Clock, info: Info) -> tuple[Find
     except DeviceError as error:
         return (Finding("token", DANGER, str(error.args[0]), error.hint),)
     if token is None:
+        if not info.version:
+            return ()  # perhaps it wants none
         if options.login is None:
             return (Finding("token", DANGER, "it has no token, which firmware 7 and later want", BY_HAND),)
         message = "its token is fetched from Enphase at every start"
