@@ -75,10 +75,11 @@ venv=$opt/venv
 etc=$root/etc/loadctl
 state=$root/var/lib/loadctl
 unit=$root/etc/systemd/system/loadctl.service
-link=$root/usr/local/bin/loadctl
+command=$root/usr/local/bin/loadctl
 
 # The real machine, as opposed to a folder to install into.
 live() { [ -z "$root" ]; }
+ours() { grep -qsF /opt/loadctl/venv/bin/loadctl "$command"; }
 has_user() { getent passwd loadctl >/dev/null; }
 has_systemd() { live && [ -d /run/systemd/system ]; }
 
@@ -111,20 +112,14 @@ make_user() {
 install_program() {
     run mkdir -p "$opt"
     run install -m 0644 "$here/README.md" "$opt/README.md"
+    run install -m 0755 "$here/systemd/loadctl.sh" "$opt/loadctl"
     [ -z "$skip_pip" ] || return 0
     if [ -z "$source" ]; then
         source=loadctl
         [ ! -f "$here/../pyproject.toml" ] || source=$(dirname -- "$here")
     fi
-    # Raspberry Pi OS brings lgpio for the pins; PyPI has it for some Pythons only.
-    system_packages=
-    modules=sys
-    if "$python" -c 'import lgpio' 2>/dev/null; then
-        system_packages=--system-site-packages
-        modules='sys, lgpio'
-    fi
-    if ! "$venv/bin/python" -c "import $modules; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then
-        run "$python" -m venv --clear $system_packages "$venv"
+    if ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        run "$python" -m venv --clear "$venv"
     fi
     run "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --upgrade "$source"
 }
@@ -150,12 +145,12 @@ install_rules() {
 }
 
 install_service() {
-    run mkdir -p "$(dirname -- "$unit")" "$(dirname -- "$link")"
+    run mkdir -p "$(dirname -- "$unit")" "$(dirname -- "$command")"
     run install -m 0644 "$here/systemd/loadctl.service" "$unit"
-    if [ -e "$link" ] && [ ! -L "$link" ]; then
-        warn "$link is not ours and stays; use /opt/loadctl/venv/bin/loadctl"
+    if [ -e "$command" ] && ! ours; then
+        warn "$command is not ours and stays; ours is $opt/loadctl"
     else
-        run ln -sfn /opt/loadctl/venv/bin/loadctl "$link"
+        run install -m 0755 "$here/systemd/loadctl.sh" "$command"
     fi
     if ! has_systemd; then
         say "systemd does not run here: the service is in place, nothing was enabled or started"
@@ -165,29 +160,6 @@ install_service() {
     run systemctl enable --quiet loadctl.service
 }
 
-# In the service's own shoes: its user, its secrets. These are exported, not passed as arguments that `ps` would show.
-check_rules() (
-    while IFS= read -r line; do
-        case $line in
-            '#'* | ';'* | '') continue ;;
-            [A-Za-z_]*=*) ;;
-            *) continue ;;
-        esac
-        name=${line%%=*}
-        value=${line#*=}
-        case $value in
-            \"*\") value=${value#\"} value=${value%\"} ;;
-            \'*\') value=${value#\'} value=${value%\'} ;;
-        esac
-        case $name in
-            *[!A-Za-z0-9_]*) continue ;;
-        esac
-        export "$name=$value"
-    done <"$etc/secrets.env"
-    cd /
-    exec runuser -u loadctl -- "$venv/bin/loadctl" check --secrets "$etc/home.yaml"
-)
-
 start_service() {
     has_systemd || return 0
     if [ -n "$no_start" ]; then
@@ -195,7 +167,7 @@ start_service() {
         return
     fi
     if [ -n "$dry_run" ]; then
-        say "would run: $venv/bin/loadctl check --secrets $etc/home.yaml, as loadctl; if it finds no fault: systemctl restart loadctl.service"
+        say "would run: $opt/loadctl check --secrets $etc/home.yaml; if it finds no fault: systemctl restart loadctl.service"
         return
     fi
     if cmp -s "$here/home.example.yaml" "$etc/home.yaml"; then
@@ -203,7 +175,7 @@ start_service() {
         say "    sudo $0"
         return
     fi
-    if ! check_rules; then
+    if ! "$opt/loadctl" check --secrets "$etc/home.yaml"; then
         warn "not (re)started: mend the lines above in $etc/home.yaml or $etc/secrets.env, then run this again"
         return 1
     fi
@@ -220,8 +192,8 @@ remove() {
     if has_systemd; then
         run systemctl daemon-reload
     fi
-    if [ -L "$link" ] && [ "$(readlink "$link")" = /opt/loadctl/venv/bin/loadctl ]; then
-        run rm -f "$link"
+    if ours; then
+        run rm -f "$command"
     fi
     run rm -rf "$opt"
     if [ -z "$purge" ]; then

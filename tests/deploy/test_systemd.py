@@ -68,9 +68,14 @@ def test_the_pins_stay_within_reach():
     assert "PrivateDevices" not in unit, "would hide /dev/gpiochip*"
     assert unit["DeviceAllow"] == ["char-gpiochip rw"]
     assert unit["SupplementaryGroups"] == ["gpio"]
-    assert "LG_WD=/run/loadctl" in unit["Environment"], "lgpio writes its pipes there"
-    assert unit["RuntimeDirectory"] == ["loadctl"]
     assert unit["ProcSubset"] == ["all"], "gpiozero reads the model of the Pi, loadctl the boot id"
+
+
+def test_the_kernel_may_be_asked_whether_the_clock_is_right():
+    unit = settings()
+    assert unit["SystemCallFilter"][-1] == "adjtimex clock_adjtime clock_adjtime64"
+    assert "ProtectClock" not in unit, "would forbid to ask as well"
+    assert unit["CapabilityBoundingSet"] == [""], "so it cannot be set"
 
 
 def test_no_secret_stands_in_the_unit():
