@@ -127,6 +127,15 @@ class Finding:
 
 
 @runtime_checkable
+class ThoroughMeter(Protocol):
+    """A meter that spreads its rare questions over several readings and can also ask them all for one."""
+
+    async def read_whole(self) -> Sample:
+        """Return a reading with all that can be known. Raises DeviceError."""
+        ...
+
+
+@runtime_checkable
 class CaredMeter(Protocol):
     """A meter that can tell what may hurt later. Optional; nothing is changed."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import sys
 
 import click
@@ -35,9 +34,11 @@ def demo(*, for_s: float | None, speed: float, port: int) -> None:
 
 def _free(port: int) -> int:
     """Return `port`, or another one if something listens there already: a demo is no reason to stop it."""
+    from loadctl.web.server import listen
+
     for wanted in (port, 0):
         try:
-            with socket.create_server(("127.0.0.1", wanted)) as listener:
+            with listen("127.0.0.1", wanted) as listener:
                 found: int = listener.getsockname()[1]
                 return found
         except OSError:

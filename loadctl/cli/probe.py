@@ -57,7 +57,7 @@ def probe(file: Path, *, as_json: bool, actuators: bool, wait: float) -> None:
 
 async def _probe(house: House, *, actuators: bool, wait_s: float) -> tuple[dict[str, Any], list[str]]:
     """Ask all devices side by side; return what they said and a line for each that did not."""
-    from loadctl.drivers import LoopClock, Shared
+    from loadctl.drivers import LoopClock, Shared, ThoroughMeter
     from loadctl.errors import DeviceError
 
     shared = Shared(LoopClock(house.zone))
@@ -66,9 +66,9 @@ async def _probe(house: House, *, actuators: bool, wait_s: float) -> tuple[dict[
     meter = house.meter.build(shared)
     switches = [house.actuators[name].build(shared) for name in names]
     devices = [meter, *switches]
-    answers = await asyncio.gather(
-        *(_patiently(device.read, shared, deadline) for device in devices), return_exceptions=True
-    )
+    read_meter = meter.read_whole if isinstance(meter, ThoroughMeter) else meter.read
+    reads = [read_meter, *(switch.read for switch in switches)]
+    answers = await asyncio.gather(*(_patiently(read, shared, deadline) for read in reads), return_exceptions=True)
     await asyncio.gather(*(device.close() for device in devices))
 
     found: dict[str, Any] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from contextlib import AbstractContextManager, nullcontext
 
 import uvicorn
 from prometheus_client import generate_latest
@@ -18,6 +17,7 @@ from starlette.types import ASGIApp
 
 from loadctl.service.daemon import Daemon
 from loadctl.service.metrics import Metrics
+from loadctl.web.server import Server, listen
 
 HEALTHY_S = 5.0  # a loop that has not ticked for so long hangs
 FIRST_PAUSE_S = 1.0
@@ -53,7 +53,7 @@ async def serve(app: ASGIApp, host: str, port: int) -> None:
     pause_s = FIRST_PAUSE_S
     while True:
         try:
-            listener = socket.create_server((host, port), family=_family(host))
+            listener = listen(host, port)
         except OSError as error:
             if pause_s == FIRST_PAUSE_S:
                 reason = error.strerror or str(error)
@@ -71,21 +71,10 @@ async def _serve(app: ASGIApp, listener: socket.socket) -> None:
     config = uvicorn.Config(
         app, lifespan="off", access_log=False, log_config=None, log_level="warning", timeout_graceful_shutdown=1
     )
-    server = _Server(config)
+    server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="page")
     try:
         await asyncio.shield(serving)
     finally:
         server.should_exit = True
         await serving
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
-
-
-class _Server(uvicorn.Server):
-    """Signals belong to the daemon."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        return nullcontext()

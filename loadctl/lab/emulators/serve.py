@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from loadctl.web.server import Server, listen
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Certificate:
 @asynccontextmanager
 async def serve(app: ASGIApp, certificate: Certificate | None = None, *, port: int = 0) -> AsyncIterator[str]:
     """Serve `app` on 127.0.0.1 and yield its URL without a trailing slash; `port` 0 takes a free one."""
-    listener = socket.create_server(("127.0.0.1", port))
+    listener = listen("127.0.0.1", port)
     config = uvicorn.Config(
         app,
         log_level="error",
@@ -33,7 +34,7 @@ async def serve(app: ASGIApp, certificate: Certificate | None = None, *, port: i
         ssl_certfile=certificate.chain if certificate else None,
         ssl_keyfile=certificate.key if certificate else None,
     )
-    server = _Server(config)
+    server = Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]), name="emulator")
     try:
         while not server.started and not task.done():  # noqa: ASYNC110 - uvicorn offers a flag, no event
@@ -44,10 +45,3 @@ async def serve(app: ASGIApp, certificate: Certificate | None = None, *, port: i
         server.should_exit = True
         await task
         listener.close()
-
-
-class _Server(uvicorn.Server):
-    """Signals belong to the program around it."""
-
-    def capture_signals(self) -> AbstractContextManager[None]:  # type: ignore[override]
-        return nullcontext()

@@ -42,6 +42,8 @@ _PANELS_S, _DEVICES_S = 300.0, 600.0
 _SHARE = 200.0  # /inventory.json blocks the box, on some for 20 s: it may do so for a 200th of the time at most
 _REST_S, _REST_MOST_S = 5.0, 300.0
 
+_RARE_PAGES = 8  # more than there are: a bound
+
 _DICE = random.SystemRandom()
 
 
@@ -97,6 +99,16 @@ class Envoy:
             self._failures = 0
             self._read_once = True
             return sample
+
+    async def read_whole(self) -> Sample:
+        """Return a reading for which the rare pages were asked too, which takes some seconds. Raises DeviceError."""
+        sample = await self.read()
+        async with self._turn:
+            asked = 0
+            while asked < _RARE_PAGES and self._aside.next(self._clock.now(), first=False):
+                await self._ask_aside()
+                asked += 1
+        return await self.read() if asked else sample
 
     async def extras(self) -> Mapping[str, Any]:
         """Return what is worth a look now and then: firmware, panels, states of the devices.

@@ -1,0 +1,32 @@
+"""`loadctl override`: a person's word on one load, above its rules."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from loadctl.cli.words import Duration
+
+
+@click.command()
+@click.argument("name")
+@click.argument("state", type=click.Choice(["on", "off", "auto"]))
+@click.option("--for", "for_s", type=Duration(), help="How long, such as `2h`; without it the load's `hand_hold`.")
+@click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), help="Of the daemon that is meant.")
+def override(name: str, state: str, *, for_s: float | None, state_dir: Path | None) -> None:
+    """Hold load NAME on or off, or give it back to its rules (auto).
+
+    It breaks every rule but the fuse, an outage and a compressor's rest. The exit code is 2 if no daemon runs or it
+    knows no such load.
+    """
+    from loadctl.service.door import knock
+    from loadctl.service.memory import state_dir as find_state_dir
+
+    question = {"do": "override", "load": name, "state": state, "for_s": for_s}
+    answer = knock(find_state_dir(state_dir, os.environ), question)
+    click.echo(answer.get("said", ""), err=not answer.get("ok"))
+    if not answer.get("ok"):
+        sys.exit(2)
