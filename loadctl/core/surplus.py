@@ -51,9 +51,10 @@ def served(load: Load, standing: Standing, at: float) -> bool:
 class Stock:
     """The power of one reading, seen from our loads; lists are in the order of priority.
 
-    `spare_w`: free now, with all taken off that is on its way or not yet seen stopped. `leaving_w`: switched off, but
-    perhaps still in the reading; `gone_w`: that part of it which the fuse believes gone. `pending_w`: switched on, but perhaps not in the reading. `room_w[i]`: what loads less
-    important than i would leave to it; `below_w[i]`: what they draw, held to it or not: no import of theirs is i's.
+    `spare_w`: free now, with all taken off that is on its way or not yet seen stopped. `pending_w`: switched on, but
+    perhaps not in the reading. `leaving_w`: switched off, but perhaps still in the reading; `gone_w`: that part of it
+    which the fuse believes gone. `room_w[i]`: what loads less important than i would leave to it; `below_w[i]`: what
+    they draw, held to it or not: no import of theirs is i's. `yields[i]`: i may be asked to make room.
     """
 
     grid_w: float
