@@ -49,7 +49,7 @@ def absorb(load: Load, standing: Standing, report: Report, at: float) -> Standin
     """Return the standing that knows what `report` tells."""
     answers = report.command_id is not None and report.command_id == standing.command_id
     if not answers and report.read_at < standing.asked_at:
-        return standing  # read before our last command: it says nothing about it
+        return standing  # read before our last command or the last change: it says nothing about it
     if report.error is not None:
         return _missed(load, standing, report, at, answers)
     standing = _measured(load, standing, report, at)
@@ -89,7 +89,7 @@ def _measured(load: Load, standing: Standing, report: Report, at: float) -> Stan
 def _seen_on(load: Load, standing: Standing, report: Report, at: float, answers: bool) -> Standing:
     phase = standing.phase
     if phase is STARTING and answers:
-        return move(load, standing, "seen_on", at, **_switched(load, at, on=True))
+        return move(load, standing, "seen_on", at, **_switched(load, report, at, on=True))
     if phase is STOPPING and answers:
         return fail(load, standing, at, report.detail or "it is still on after it was told to go off", was_on=True)
     if phase is FAULT:
@@ -99,14 +99,14 @@ def _seen_on(load: Load, standing: Standing, report: Report, at: float, answers:
         return move(load, standing, "seen_on", at, **fields)
     if phase is OFF:
         by_hand = standing.was_on is False and report.source in (Source.HAND, Source.UNKNOWN)
-        return move(load, standing, "seen_on", at, **_switched(load, at, on=True), **_held(load, at, by_hand))
+        return move(load, standing, "seen_on", at, **_switched(load, report, at, on=True), **_held(load, at, by_hand))
     return standing
 
 
 def _seen_off(load: Load, standing: Standing, report: Report, at: float, answers: bool) -> Standing:
     phase = standing.phase
     if phase is STOPPING:
-        return move(load, standing, "seen_off", at, **_switched(load, at, on=False))
+        return move(load, standing, "seen_off", at, **_switched(load, report, at, on=False))
     if phase is STARTING and answers:
         return fail(load, standing, at, report.detail or "it stayed off after it was told to go on", was_on=False)
     if phase is FAULT:
@@ -116,7 +116,11 @@ def _seen_off(load: Load, standing: Standing, report: Report, at: float, answers
     if phase is ON:
         by_hand = report.source is Source.HAND or (report.source is Source.UNKNOWN and load.lease_s is None)
         leaving_w = own_w(load, standing) if standing.settled_at is None else 0.0
-        switched = _switched(load, at, on=False) | {"leaving_w": leaving_w, "wants_on": False, "detail": report.detail}
+        switched = _switched(load, report, at, on=False) | {
+            "leaving_w": leaving_w,
+            "wants_on": False,
+            "detail": report.detail,
+        }
         return move(load, standing, "seen_off", at, **switched, **_held(load, at, by_hand))
     if standing.was_on is None and phase is OFF:
         # a compressor that is first seen off may have gone off the moment before
@@ -124,9 +128,10 @@ def _seen_off(load: Load, standing: Standing, report: Report, at: float, answers
     return standing
 
 
-def _switched(load: Load, at: float, *, on: bool) -> dict[str, Any]:
+def _switched(load: Load, report: Report, at: float, *, on: bool) -> dict[str, Any]:
     return {
         "was_on": on,
+        "asked_at": report.read_at,
         "switched_at": at,
         "settled_at": at + load.settle_s,
         "command_id": None,

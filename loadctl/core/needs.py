@@ -73,7 +73,7 @@ def left_s(load: Load, standing: Standing, need: Need, begun: Tally, at: float) 
 
 def pressing(load: Load, standing: Standing, wall: datetime, at: float) -> bool:
     """Tell whether a need forces the load on now."""
-    for need, mark in zip(load.needs, standing.marks, strict=True):
+    for need, mark in zip(load.needs, standing.marks, strict=False):  # no marks yet: the clock was never set
         still_s = left_s(load, standing, need, mark.tally, at)
         if still_s <= 0:
             continue

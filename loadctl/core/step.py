@@ -26,7 +26,7 @@ from loadctl.core.values import (
     Verdict,
 )
 
-DOUBTFUL_YEAR = 2020  # a clock before it was never set: no day begins by it
+DOUBTFUL_YEAR = 2020  # a clock before it was never set: no day begins and no need ends by it
 WAITS = frozenset({Verdict.WAIT_ON, Verdict.ROOM, Verdict.HELD_OFF})  # for power that nobody less important gets
 KEEPS_NEED = frozenset({Verdict.NEED, Verdict.BUSY, Verdict.SETTLING, Verdict.BLIND, Verdict.FAULT})
 BREAKS_HAND = frozenset({Verdict.SHED, Verdict.OUTAGE})
@@ -72,7 +72,7 @@ def _kept(site: Site, state: State, tick: Tick) -> list[Standing]:
             standing = replace(standing, holder=Holder.RULE, hand_until=None)  # noqa: PLW2901
         if new_day:
             standing = replace(standing, today=tallied(load, standing, at))  # noqa: PLW2901
-        if load.needs:
+        if load.needs and tick.wall.year >= DOUBTFUL_YEAR:
             standing = marked(load, standing, tick.wall, at)  # noqa: PLW2901
         standings[index] = standing
     return standings

@@ -253,9 +253,10 @@ class Standing:
     `since`: start of the phase. `was_on`: as the device was last seen, None when that is in doubt. `switched_at`: when
     it was last seen to change between on and off (None: not since we know it). `held_s`: how long the condition to
     start (while off) or to stop (while on) has held, leaky; `held_at`: the reading that last met it. `wants_on`,
-    `command_id`, `asked_at`: what we last asked for. `settled_at`: a reading from then on is sure to show the last
-    switching; `leaving_w`: what went off with it, `grid_before_w`: the grid before it. `tally` is complete up to
-    `tallied_at`; `today` is the tally at the beginning of the site's day.
+    `command_id`: what we last asked for; `asked_at`: then, or when the last change was seen: older reports say nothing.
+    `settled_at`: a reading from then on is sure to show the last switching; `leaving_w`: what went off with it,
+    `grid_before_w`: the grid before it. `tally` is complete up to `tallied_at`; `today` is the tally at the beginning
+    of the site's day.
     """
 
     phase: Phase = OFF

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from loadctl.core.step import start, step
-from loadctl.core.values import Command, Load, Outcome, Report, Sample, Site, Source, State, Tick, Verdict, Wish
+from loadctl.core.values import OFF, Command, Load, Outcome, Report, Sample, Site, Source, State, Tick, Verdict, Wish
 from tests.house import NOON
 
 BOILER = Load(
@@ -220,3 +220,12 @@ def test_a_wish_is_stronger_than_the_minimum_times_but_not_than_the_fuse():
     assert bench.second(1500.0, on).verdicts == (CROWDED,)
     assert bench.second(500.0, on).verdicts == (Verdict.HAND,)
     assert bench.sent[-1].watts > 0
+
+
+def test_a_reading_that_arrives_out_of_order_makes_no_hand():
+    bench = running(Site((BOILER,)))
+    bench.mail = [Report("boiler", bench.at, on=False, source=Source.TIMER)]
+    bench.second(400.0)
+    bench.mail = [Report("boiler", bench.at - 5, on=True)]
+    bench.second(400.0)
+    assert bench.state.standings[0].phase is OFF
