@@ -15,7 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from enum import StrEnum
@@ -50,12 +51,35 @@ class LoopClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+class Line:
+    """One request at a time to one device, however many loads hang on it.
+
+    Who is in a hurry passes all that wait, so that an OFF waits for the request in flight and for no other: while one
+    of those without hurry is under way or next, the others stand in the queue behind it.
+    """
+
+    def __init__(self) -> None:
+        self._queue = asyncio.Lock()
+        self._line = asyncio.Lock()
+
+    @asynccontextmanager
+    async def turn(self, *, hurry: bool) -> AsyncIterator[None]:
+        """Wait for the line and keep it."""
+        async with nullcontext() if hurry else self._queue, self._line:
+            yield
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What the service owns and lends to drivers. Tests hand in a client with `httpx.MockTransport`."""
 
     clock: Clock
     client: Callable[..., httpx.AsyncClient] = field(default=httpx.AsyncClient)
+    _lines: dict[str, Line] = field(default_factory=dict, repr=False, compare=False)
+
+    def line(self, address: str) -> Line:
+        """Return the line to the device at `address`, the same for all its loads."""
+        return self._lines.setdefault(address, Line())
 
 
 class Meter(Protocol):

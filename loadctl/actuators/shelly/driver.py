@@ -39,6 +39,8 @@ class Shelly:
             limits=httpx.Limits(max_keepalive_connections=0),
             trust_env=False,
         )
+        self._line = shared.line(str(base_url(options.host)))
+        self._hurry = False
         self._where = f"Shelly {options.host}"
         self._identity = answers.plain_mac(options.mac)
         self._logins: dict[int, httpx.Auth] = {}
@@ -70,11 +72,14 @@ class Shelly:
 
     async def apply(self, command: Command) -> Report:
         """Set, read back, compare. Raises DeviceError; an ON whose timer does not run is taken back first."""
+        self._hurry = command.watts <= 0
         try:
             return self._report(await self._switch(command), command)
         except DeviceError:
             self._doubt()
             raise
+        finally:
+            self._hurry = False
 
     async def inspect(self, load: Load) -> tuple[Finding, ...]:
         """Look at the channel's settings and at the device around it; changes nothing. Raises DeviceError."""
@@ -256,7 +261,7 @@ class Shelly:
     async def _ask(self, verb: str, path: str, login: httpx.Auth | None, **content: Any) -> httpx.Response:
         """Send one request. Raises Unreachable, Refused for a wrong login or a device too busy, Garbled."""
         try:
-            async with asyncio.timeout(_PATIENCE_S):
+            async with self._line.turn(hurry=self._hurry), asyncio.timeout(_PATIENCE_S):
                 response = await self._client.request(verb, path, auth=login, **content)
         except (TimeoutError, httpx.TimeoutException) as error:
             raise Unreachable(f"{self._where}: no answer", hint="is it powered, and in reach of the Wi-Fi?") from error
