@@ -14,15 +14,16 @@ import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 from loadctl.core.surplus import tallied
-from loadctl.core.values import Outcome, Site, State, Tick
+from loadctl.core.values import Outcome, Report, Site, State, Tick, Wish
 from loadctl.drivers import Clock
 from loadctl.service.ledger import Explain, Ledger
-from loadctl.service.resume import FLUSH_S, Moment, Saved, SavedLoad
+from loadctl.service.resume import FLUSH_S, Moment, Saved, SavedLoad, restore, restore_wishes
 from loadctl.service.store import Batch, Keep, Store
 
 FILE = "memory.sqlite"
@@ -108,6 +109,7 @@ class Memory:
         self._trusted = trusted
         self._ledger = Ledger(site)
         self._identities: dict[str, str] = {}
+        self._addresses: dict[str, str] = {}
         self._last: tuple[Tick, State] | None = None
         self._wants: tuple[bool, ...] = ()
         self._noted = 0
@@ -145,7 +147,7 @@ class Memory:
             return memory
         memory.saved, why = opening.result()
         if memory.saved is not None:
-            memory._identities = memory.saved.identities
+            memory._identities, memory._addresses = memory.saved.identities, memory.saved.addresses
         memory._tell(why)
         return memory
 
@@ -159,9 +161,40 @@ class Memory:
         """Which device each load was first seen with."""
         return self._identities
 
-    def adopt(self, load: str, identity: str) -> None:
-        """Take another device for the load's own, because its owner says so."""
-        self._identities[load] = identity
+    def recall(self, load: str, address: str) -> str | None:
+        """Return which device `load` has at `address`; None: not known, or the rules now name another address."""
+        if self._addresses.get(load, address) != address:
+            self._identities.pop(load, None)
+        self._addresses[load] = address
+        return self._identities.get(load)
+
+    def forget(self, load: str) -> None:
+        """Take the next device that answers for the load's own, because its owner says so."""
+        self._identities.pop(load, None)
+
+    def resume(
+        self, fresh: State, wall: datetime, reports: Mapping[str, Report], was: Mapping[str, str]
+    ) -> tuple[State, tuple[Wish, ...]]:
+        """Return the state and the wishes to go on with; `was`: former names of loads by their present ones."""
+        if self.saved is None:
+            return fresh, ()
+        loads = dict(self.saved.loads)
+        for name, former in was.items():
+            if name not in loads and former in loads:
+                loads[name] = loads[former]
+        saved, now_at, trusted = replace(self.saved, loads=loads), self._clock.now(), self._trusted()
+        state = restore(
+            saved,
+            self._site,
+            fresh,
+            now_at=now_at,
+            now_wall=wall,
+            boot_id=self.boot_id,
+            clock_trusted=trusted,
+            reports=reports,
+        )
+        wishes = restore_wishes(saved, now_at=now_at, now_wall=wall, boot_id=self.boot_id, clock_trusted=trusted)
+        return state, wishes
 
     def follow(self, site: Site) -> None:
         """Go on under new rules."""
@@ -177,7 +210,8 @@ class Memory:
             if report.identity is not None and report.error is None:
                 self._identities.setdefault(report.load, report.identity)
         wants = tuple(standing.wants_on for standing in outcome.state.standings)
-        self._urgent |= wants != self._wants and self._last is not None
+        if self._last is not None:
+            self._urgent |= wants != self._wants or tick.wishes != self._last[0].wishes
         self._wants = wants
         self._last = (tick, outcome.state)
         self._noted += 1
@@ -260,7 +294,8 @@ class Memory:
         loads = {}
         for load, standing in zip(self._site.loads, state.standings, strict=True):
             complete = replace(standing, tally=tallied(load, standing, tick.at), tallied_at=tick.at)
-            loads[load.name] = SavedLoad(load.name, self._identities.get(load.name), moment, complete)
+            identity, address = self._identities.get(load.name), self._addresses.get(load.name)
+            loads[load.name] = SavedLoad(load.name, identity, moment, complete, address)
         return Saved(moment, replace(state, standings=()), loads, tick.wishes)
 
 

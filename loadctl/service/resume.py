@@ -44,12 +44,16 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class SavedLoad:
-    """A standing as it was at `moment`, on that moment's monotonic clock."""
+    """A standing as it was at `moment`, on that moment's monotonic clock.
+
+    `identity`: which device it had; `address`: where the rules had it looked for.
+    """
 
     name: str
     identity: str | None
     moment: Moment
     standing: Standing
+    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,11 @@ class Saved:
     def identities(self) -> dict[str, str]:
         """Which device each load had: another one at the same address is not switched."""
         return {name: load.identity for name, load in self.loads.items() if load.identity is not None}
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where each load's device was looked for."""
+        return {name: load.address for name, load in self.loads.items() if load.address is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,8 +224,10 @@ def load(connection: sqlite3.Connection) -> Saved | None:
     loads = {}
     for name, identity, at, wall, day, boot_id, trusted, text in connection.execute("SELECT * FROM standings"):
         with suppress(ValueError):
-            standing = from_ages(json.loads(text), at)
-            loads[name] = SavedLoad(name, identity, Moment(at, wall, day, boot_id, bool(trusted)), standing)
+            values = json.loads(text)
+            standing = from_ages(values, at)
+            then = Moment(at, wall, day, boot_id, bool(trusted))
+            loads[name] = SavedLoad(name, identity, then, standing, values.get("address"))
     try:
         state, wishes = _state(json.loads(row[5]), moment), _wishes(json.loads(row[6]), moment)
     except ValueError:
@@ -285,7 +287,12 @@ def _write_saved(connection: sqlite3.Connection, saved: Saved, zone: str) -> Non
     connection.executemany(
         "INSERT OR REPLACE INTO standings VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (load.name, load.identity, *then, json.dumps(as_ages(load.standing, moment.at)))
+            (
+                load.name,
+                load.identity,
+                *then,
+                json.dumps(as_ages(load.standing, moment.at) | {"address": load.address}),
+            )
             for load in saved.loads.values()
         ],
     )

@@ -199,11 +199,25 @@ async def test_the_device_first_seen_stays_the_loads_own_until_its_owner_says_ot
     stranger = replace(day.seen("boiler"), identity="another")
     memory.note(replace(tick, reports=(stranger,)), outcome)
     assert memory.identities["boiler"] == "relay-of-boiler"
-    memory.adopt("boiler", "another")
-    await note(memory, day)
+    memory.forget("boiler")
+    tick, outcome = day.tick()
+    memory.note(replace(tick, reports=(stranger,)), outcome)
     await memory.close()
     again = await open_memory(tmp_path / FILE, day)
     assert again.identities["boiler"] == "another"
+    await again.close()
+
+
+async def test_another_address_in_the_rules_is_another_device(tmp_path):
+    day = Day()
+    memory = await open_memory(tmp_path / FILE, day)
+    assert memory.recall("boiler", "192.168.1.40") is None
+    await note(memory, day)
+    assert memory.recall("boiler", "192.168.1.40") == "relay-of-boiler"
+    await memory.close()
+    again = await open_memory(tmp_path / FILE, day)
+    assert again.recall("boiler", "192.168.1.40") == "relay-of-boiler"
+    assert again.recall("boiler", "192.168.1.41") is None
     await again.close()
 
 
