@@ -99,7 +99,8 @@ def _seen_on(load: Load, standing: Standing, report: Report, at: float, answers:
         return move(load, standing, "seen_on", at, **fields)
     if phase is OFF:
         by_hand = standing.was_on is False and report.source in (Source.HAND, Source.UNKNOWN)
-        return move(load, standing, "seen_on", at, **_switched(load, report, at, on=True), **_held(load, at, by_hand))
+        switched = _switched(load, report, at, on=True) | {"wants_on": True}
+        return move(load, standing, "seen_on", at, **switched, **_held(load, at, by_hand))
     return standing
 
 
@@ -108,7 +109,8 @@ def _seen_off(load: Load, standing: Standing, report: Report, at: float, answers
     if phase is STOPPING:
         return move(load, standing, "seen_off", at, **_switched(load, report, at, on=False))
     if phase is STARTING and answers:
-        return fail(load, standing, at, report.detail or "it stayed off after it was told to go on", was_on=False)
+        failed = fail(load, standing, at, report.detail or "it stayed off after it was told to go on", was_on=False)
+        return replace(failed, tally=replace(failed.tally, starts=failed.tally.starts - 1))  # it never started
     if phase is FAULT:
         rests_since = standing.switched_at if standing.was_on is False else at
         fields = {"was_on": False, "switched_at": rests_since, "wants_on": False, "detail": ""}

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from loadctl.core.needs import deadline, left_s
 from loadctl.core.surplus import own_w
-from loadctl.core.values import Load, Outcome, Site, Standing, Tick, Verdict
+from loadctl.core.values import OFF, Load, Outcome, Site, Standing, Tick, Verdict
 
 _BY_TIME = frozenset(
     {
@@ -67,13 +67,18 @@ class _Facts:
         return "an unknown power" if self.spare_w is None else watts(max(0.0, self.spare_w))
 
     @property
+    def on(self) -> bool:
+        """As far as is known."""
+        return self.standing.phase is not OFF and self.standing.was_on is not False
+
+    @property
     def hold_left_s(self) -> float:
-        for_s = self.load.stop_for_s if self.standing.wants_on else self.load.start_for_s
+        for_s = self.load.stop_for_s if self.on else self.load.start_for_s
         return max(0.0, for_s - self.standing.held_s)
 
     @property
     def rest_left_s(self) -> float:
-        least_s = self.load.min_on_s if self.standing.wants_on else self.load.min_off_s
+        least_s = self.load.min_on_s if self.on else self.load.min_off_s
         if self.standing.switched_at is None:
             return 0.0
         return max(0.0, least_s - (self.tick.at - self.standing.switched_at))
@@ -107,7 +112,7 @@ class _Facts:
         for need, mark in zip(self.load.needs, self.standing.marks, strict=False):
             still_s = left_s(self.load, self.standing, need, mark.tally, self.tick.at)
             if still_s > 0:
-                return f"needs {span(still_s)} more by {deadline(need, self.tick.wall):%a %H:%M}"
+                return f"needs {span(still_s)} more by {deadline(need, mark, self.tick.wall):%a %H:%M}"
         return "has what it needs"
 
     def next_change_s(self, verdict: Verdict) -> float | None:
@@ -119,7 +124,7 @@ class _Facts:
         if verdict is Verdict.HAND:
             return self.hand_left_s
         if verdict is Verdict.BLIND:
-            return self.blind_left_s if self.standing.wants_on else None
+            return self.blind_left_s if self.on else None
         if verdict is Verdict.FAULT:
             return self.retry_left_s
         if verdict is Verdict.SPENT:
@@ -141,13 +146,13 @@ def _busy(facts: _Facts) -> str:
 
 
 def _blind(facts: _Facts) -> str:
-    if facts.standing.wants_on and facts.blind_left_s > 0:
+    if facts.on and facts.blind_left_s > 0:
         return f"runs on for {span(facts.blind_left_s)}: no reading to trust"
     return f"{'on' if facts.load.safe_on else 'off'}, its safe state: no reading to trust"
 
 
 def _hand(facts: _Facts) -> str:
-    state = "on" if facts.standing.wants_on or facts.standing.was_on else "off"
+    state = "on" if facts.on else "off"
     left_s_ = facts.hand_left_s
     return f"held {state} by hand" + ("" if left_s_ is None else f" until {facts.clock(left_s_)}")
 

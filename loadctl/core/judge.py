@@ -54,14 +54,16 @@ def judge(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement
     phase = standing.phase
     if phase is STOPPING:
         return Verdict.BUSY, None
-    if standing.retry_at is not None and sight.at < standing.retry_at:
+    if refuses_off(standing):
+        return Verdict.FAULT, None if _pauses(standing, sight) else False
+    if phase is OFF and _pauses(standing, sight):
         return Verdict.FAULT, None
     if look.shed:
         return Verdict.SHED, False
     if sight.outage:
         return (Verdict.OUTAGE, None) if _carried(load, sight) else _safe(Verdict.OUTAGE, load, standing, sight)
     if phase is FAULT:
-        return _lost_from_sight(load, standing, sight)
+        return _lost_from_sight(load, standing, sight, look)
     wish = _wish(standing, look)
     if wish is not None:
         return _by_hand(wish, load, standing, sight, look)
@@ -158,14 +160,24 @@ def _rests(load: Load, standing: Standing, sight: Sight) -> bool:
     return load.compressor and not rested(load, standing, sight.at)
 
 
-def _lost_from_sight(load: Load, standing: Standing, sight: Sight) -> Judgement:
-    """Tell a load that is lost from sight to go off when nobody wants it any more or its minimum time is over.
+def refuses_off(standing: Standing) -> bool:
+    """Tell a load that was told to go off and did not: it is told again, with pauses, until it does."""
+    return standing.retry_at is not None and not standing.wants_on and standing.phase in (ON, FAULT)
 
-    Until then it is only looked at: the OFF might end a run too early.
+
+def _pauses(standing: Standing, sight: Sight) -> bool:
+    return standing.retry_at is not None and sight.at < standing.retry_at
+
+
+def _lost_from_sight(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement:
+    """Tell a load that is lost from sight to go off when we must, or when nobody knows more after its minimum time.
+
+    Until then it is only looked at: the OFF might end a run too early, or one that a person began.
     """
+    if look.wish is False:
+        return Verdict.HAND, False
     if sight.shutdown or sight.lost:
         why = Verdict.SHUTDOWN if sight.shutdown else Verdict.BLIND
         return why, None if load.safe_on or standing.was_on is False else False
-    if standing.wants_on:
-        return Verdict.FAULT, False if sight.at - standing.since >= load.min_on_s else None
-    return Verdict.FAULT, None if standing.was_on is False else False
+    overdue = standing.wants_on and sight.at - standing.since >= load.min_on_s
+    return Verdict.FAULT, False if overdue else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from loadctl.core.absorb import absorb, change, fail, move
-from loadctl.core.judge import Look, Sight, judge
+from loadctl.core.judge import Look, Sight, judge, refuses_off
 from loadctl.core.needs import is_open, marked, pressing
 from loadctl.core.surplus import Stock, draws_nothing, own_w, rested, take_stock, tallied
 from loadctl.core.values import (
@@ -49,7 +49,7 @@ def step(site: Site, state: State, tick: Tick) -> Outcome:
         if sight.fresh:
             _settle(site, standings, sample)
         held = frozenset(wish.load for wish in tick.wishes)
-        stock = take_stock(site, standings, held, sample.grid_w, at)
+        stock = take_stock(site, standings, held, sample, sample.grid_w, at)
     return _walk(site, state, tick, standings, sight, stock)
 
 
@@ -141,9 +141,14 @@ def _settle(site: Site, standings: list[Standing], sample: Sample) -> None:
 
 
 def _learned(load: Load, known_w: float | None, step_w: float) -> float:
+    """Return what the load is believed to draw after a step on the meter. Clouds and kettles make steps too.
+
+    So one step says little: it takes two missing ones in a row to believe that the thermostat is open.
+    """
+    half_w = load.power_w / 2
     if draws_nothing(load, step_w):
-        return 0.0
-    step_w = min(max(step_w, load.power_w / 2), 1.3 * load.power_w)
+        return 0.0 if known_w is not None and known_w <= half_w else half_w
+    step_w = min(max(step_w, half_w), 1.3 * load.power_w)
     return step_w if not known_w else known_w + LEARNS_SLOWLY * (step_w - known_w)
 
 
@@ -167,7 +172,7 @@ def _walk(
         if stock is not None:
             free_w, room_w = stock.spare_w - taken_w, stock.room_w[index]
             below_w, leaving_w = stock.below_w[index], stock.leaving_w
-            import_w = stock.grid_w - below_w - leaving_w
+            import_w = stock.drawn_w - below_w - leaving_w
             short = import_w > load.stop_import_w
             if site.max_import_w is not None:
                 crowded = stock.grid_w + stock.pending_w + rise_w + load.power_w > site.max_import_w
@@ -180,11 +185,14 @@ def _walk(
         else:
             spare.append(None)
         open_ = not load.windows or is_open(load.windows, tick.wall)
-        need = bool(load.needs) and not sight.blind and pressing(load, standing, tick.wall, at)
+        need = bool(load.needs) and not sight.blind and pressing(load, standing, at)
         wish = wishes.get(load.name)
         look = Look(free_w, room_w, below_w, leaving_w, short, crowded, shed[index], yields[index], open_, need, wish)
         verdict, turn_on = judge(load, standing, sight, look)
 
+        if stock is not None and verdict is Verdict.NEED_AT_RISK and crowded and site.max_import_w is not None:
+            over_w = stock.grid_w + stock.pending_w + rise_w + load.power_w - site.max_import_w - leaving_w
+            _make_room(index, over_w, site, standings, stock, yields)
         if stock is not None and verdict in WAITS and look.enough(load):
             if verdict is Verdict.ROOM:
                 _make_room(index, load.start_w - free_w - leaving_w, site, standings, stock, yields)
@@ -240,6 +248,8 @@ def _shed(site: Site, standings: list[Standing], stock: Stock | None) -> list[bo
         if over_w <= 0:
             break
         standing = standings[index]
+        if refuses_off(standing):
+            continue  # it is told again in its time; no relief to count on
         if standing.phase is ON:
             over_w -= own_w(site.loads[index], standing)
             shed[index] = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Load, Site, Standing, Tally
+from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Load, Sample, Site, Standing, Tally
 
 DRAWS_NOTHING = 0.2  # of the nominal power
 GONE_S = 10.0  # so long the fuse believes that a load which was switched off is gone before the meter shows it
@@ -51,13 +51,15 @@ def served(load: Load, standing: Standing, at: float) -> bool:
 class Stock:
     """The power of one reading, seen from our loads; lists are in the order of priority.
 
-    `spare_w`: free now, with all taken off that is on its way or not yet seen stopped. `pending_w`: switched on, but
-    perhaps not in the reading. `leaving_w`: switched off, but perhaps still in the reading; `gone_w`: that part of it
-    which the fuse believes gone. `room_w[i]`: what loads less important than i would leave to it; `below_w[i]`: what
-    they draw, held to it or not: no import of theirs is i's. `yields[i]`: i may be asked to make room.
+    `drawn_w`: from grid and battery. `spare_w`: free now, with all taken off that is on its way or not yet seen
+    stopped. `pending_w`: switched on, but perhaps not in the reading. `leaving_w`: switched off, but perhaps still in
+    the reading; `gone_w`: that part of it which the fuse believes gone. `room_w[i]`: what loads less important than i
+    would leave to it; `below_w[i]`: what they draw, held to it or not: no import of theirs is i's. `yields[i]`: i may
+    be asked to make room.
     """
 
     grid_w: float
+    drawn_w: float
     surplus_w: float
     spare_w: float
     pending_w: float
@@ -68,8 +70,14 @@ class Stock:
     yields: list[bool]
 
 
-def take_stock(site: Site, standings: Sequence[Standing], held: frozenset[str], grid_w: float, at: float) -> Stock:
-    """Sort the power of a reading into who has it. `held` names the loads that a person holds by a wish."""
+def take_stock(
+    site: Site, standings: Sequence[Standing], held: frozenset[str], sample: Sample, grid_w: float, at: float
+) -> Stock:
+    """Sort the power of a reading into who has it. `held` names the loads that a person holds by a wish.
+
+    What the battery gives is nobody's surplus: it counts as if it came from the grid.
+    """
+    drawn_w = grid_w + max(0.0, sample.battery_w or 0.0)
     pending_w = leaving_w = gone_w = unseen_w = own_sum_w = room = below = 0.0
     size = len(site.loads)
     room_w = [0.0] * size
@@ -91,6 +99,7 @@ def take_stock(site: Site, standings: Sequence[Standing], held: frozenset[str], 
         elif phase is STARTING or (phase is ON and standing.settled_at is not None):
             expected_w = max(load.power_w, standing.measured_w or 0.0)
             pending_w += expected_w
+            own_sum_w += standing.measured_w or 0.0
             below += expected_w
         elif phase is ON:
             draws_w = own_w(load, standing)
@@ -99,9 +108,18 @@ def take_stock(site: Site, standings: Sequence[Standing], held: frozenset[str], 
             if standing.holder is Holder.RULE and load.name not in held and served(load, standing, at):
                 yields[index] = True
                 room += draws_w
-    free_w = -grid_w - site.reserve_w
+    free_w = -drawn_w - site.reserve_w
     return Stock(
-        grid_w, free_w + own_sum_w, free_w - pending_w - unseen_w, pending_w, leaving_w, gone_w, room_w, below_w, yields
+        grid_w,
+        drawn_w,
+        free_w + own_sum_w,
+        free_w - pending_w - unseen_w,
+        pending_w,
+        leaving_w,
+        gone_w,
+        room_w,
+        below_w,
+        yields,
     )
 
 

@@ -240,10 +240,14 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The tally at which a need's present period began; `deadline_day` is the ordinal of the day it ends on."""
+    """The tally at which a need's present period began; `deadline_day` is the ordinal of the day it ends on.
+
+    `forced`: its last moment has come, it runs from then on until it is met or its time is over.
+    """
 
     deadline_day: int
     tally: Tally
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
