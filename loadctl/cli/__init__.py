@@ -15,6 +15,10 @@ COMMANDS = {
     "probe": ("loadctl.cli.probe:probe", "Read the meter of a rule file once."),
     "check": ("loadctl.cli.check:check", "Check a rule file."),
     "doctor": ("loadctl.cli.doctor:doctor", "Look for what could hurt later, and put it right."),
+    "override": ("loadctl.cli.override:override", "Hold a load on or off, or give it back to its rules."),
+    "adopt": ("loadctl.cli.adopt:adopt", "Take a replaced device for the load's own."),
+    "safe": ("loadctl.cli.safe:safe", "Put every load in its safe state, without a daemon."),
+    "history": ("loadctl.cli.history:history", "Look into what was measured and decided."),
     "schema": ("loadctl.cli.schema:schema", "Print the JSON Schema of rule files, for editors."),
     "demo": ("loadctl.cli.demo:demo", "Watch an emulated home being controlled."),
 }

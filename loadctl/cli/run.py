@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,16 +16,22 @@ import click
 
 if TYPE_CHECKING:
     from loadctl.config import House
+    from loadctl.core.values import Outcome, Site, Tick
     from loadctl.service.daemon import Daemon
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Read the devices and say what would be done; switch nothing.")
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where to keep what must survive a power cut; by default systemd's, or ~/.local/state/loadctl.",
+)
 @click.option("--port", type=click.IntRange(0, 65535), help="Serve the page on this port instead of the file's.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what is wrong.")
-def run(file: Path, *, dry_run: bool, port: int | None, verbose: bool, quiet: bool) -> None:
+def run(file: Path, *, dry_run: bool, state_dir: Path | None, port: int | None, verbose: bool, quiet: bool) -> None:
     """Control the loads of FILE.
 
     SIGTERM and Ctrl-C put every load in its safe state and end; SIGHUP reads FILE again. The exit code is 1 for a FILE
@@ -35,30 +43,52 @@ def run(file: Path, *, dry_run: bool, port: int | None, verbose: bool, quiet: bo
     house = load(file)
     if port is not None:
         house = replace(house, web=replace(house.web, port=port))
-    if asyncio.run(_control(house, dry_run=dry_run)):
+    if asyncio.run(_control(house, state_dir, dry_run=dry_run)):
         sys.exit(2)
 
 
-async def _control(house: House, *, dry_run: bool) -> dict[str, str]:
+async def _control(house: House, chosen: Path | None, *, dry_run: bool) -> dict[str, str]:
     from loadctl.drivers import LoopClock, Shared
+    from loadctl.service.counter import answers
     from loadctl.service.daemon import Daemon
+    from loadctl.service.door import claim, door
     from loadctl.service.journal import Journal
+    from loadctl.service.memory import FILE, Memory, state_dir
     from loadctl.service.metrics import Metrics
-    from loadctl.web.app import application, serve
+    from loadctl.service.notify import Notifier
+    from loadctl.web.app import application, keep_serving
 
     for note in house.notes:
         logging.getLogger(__name__).warning("%s", note)
-    daemon = Daemon(house, Shared(LoopClock(house.zone)), dry_run=dry_run)
-    metrics = Metrics(daemon)
-    daemon.observers += [Journal(daemon), metrics]
-    _heed_signals(daemon)
-    page = asyncio.create_task(serve(application(daemon, metrics), house.web.host, house.web.port), name="page")
-    page.add_done_callback(_page_ended)
-    try:
+    clock = LoopClock(house.zone)
+    async with AsyncExitStack() as stack:
+        memory = None
+        if not dry_run:
+            folder = state_dir(chosen, os.environ)
+            stack.enter_context(claim(folder))
+            memory = await Memory.open(folder / FILE, clock, house.site, explain=_sentence)
+            stack.push_async_callback(memory.close)
+        daemon = Daemon(house, Shared(clock), dry_run=dry_run, memory=memory, notifier=Notifier())
+        metrics = Metrics(daemon)
+        daemon.observers += [Journal(daemon), metrics]
+        _heed_signals(daemon)
+        if not dry_run:
+            await stack.enter_async_context(door(folder, answers(daemon)))
+        app = application(daemon, metrics)
+        page = asyncio.create_task(keep_serving(app, house.web.host, house.web.port), name="page")
+        stack.push_async_callback(_end, page)
         return await daemon.run()
-    finally:
-        page.cancel()
-        await asyncio.wait([page])
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _sentence(site: Site, outcome: Outcome, tick: Tick, index: int) -> str:
+    from loadctl.core.explain import explain
+
+    return explain(site, outcome, tick, index).sentence
 
 
 def _heed_signals(daemon: Daemon) -> None:
@@ -66,12 +96,6 @@ def _heed_signals(daemon: Daemon) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, daemon.stop, number.name)
     loop.add_signal_handler(signal.SIGHUP, daemon.reload)
-
-
-def _page_ended(page: asyncio.Task[None]) -> None:
-    """A bug in the page is told and ends the page, not the control of the loads."""
-    if not page.cancelled() and (error := page.exception()) is not None:
-        logging.getLogger(__name__).error("page: ended by a bug; loads are controlled all the same", exc_info=error)
 
 
 def _log_to_stderr(level: int, *, dry_run: bool) -> None:

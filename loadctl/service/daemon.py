@@ -1,7 +1,7 @@
-"""The control loop: read, step, dispatch, absorb. It lives and dies with its meter and its switchboard.
+"""The control loop: read, step, dispatch, absorb. It lives and dies with its meter, its switchboard and its memory.
 
 A tick comes every second, and at once when the meter or an actuator has answered. Whatever ends the loop, a signal or a
-bug, the loads are put in their safe state on the way out.
+bug, the loads are put in their safe state on the way out. Those who only look on can do nothing to it.
 """
 
 from __future__ import annotations
@@ -10,31 +10,38 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 from loadctl.config import Device, House, load
+from loadctl.core.absorb import absorb
+from loadctl.core.explain import watts
 from loadctl.core.step import start, step
-from loadctl.core.values import OFF, Command, Load, Outcome, Site, Standing, State, Tick
+from loadctl.core.values import ON, Command, Load, Outcome, Report, Tick, Wish
 from loadctl.drivers import Actuator, Meter, Shared
-from loadctl.errors import ConfigError
+from loadctl.errors import ConfigError, LoadctlError
+from loadctl.service.audience import Audience, Observer
+from loadctl.service.changeover import address, carry_over, safe_command, same, wishes_under
 from loadctl.service.dryrun import DryActuator, DryMeter, Pretence
+from loadctl.service.hands import find, released, span_of
+from loadctl.service.memory import Memory
+from loadctl.service.notify import Notifier
 from loadctl.service.reader import Reader
 from loadctl.service.switchboard import Mailbox, Switchboard, make_safe
 
 TICK_S = 1.0
+FIRST_LOOK_S = 5.0  # for all devices to tell what they do before the memory is believed; who is away is not waited for
 
 _log = logging.getLogger(__name__)
-
-Observer = Callable[[Tick, Outcome], None]
 
 
 class Daemon:
     """One house under control. `observers` are told each tick and what it decided; they must be quick.
 
-    `late_s` is how late the last regular tick came, None on a tick that came because of an answer. `reread` gives the
-    rules anew when `reload` is called. With `dry_run` devices are read and nothing is switched.
+    `late_s` is how late the last regular tick came, None on a tick that came because of an answer; `last` is the last
+    tick and what it decided. `reread` gives the rules anew when `reload` is called. `memory` is what the last run left,
+    and what this one writes; whoever opened it closes it. With `dry_run` devices are read and nothing is switched.
     """
 
     def __init__(
@@ -44,30 +51,47 @@ class Daemon:
         *,
         dry_run: bool = False,
         reread: Callable[[], House] | None = None,
+        memory: Memory | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         now = shared.clock.now()
         self.house = house
         self.dry_run = dry_run
         self.clock = shared.clock
-        self.observers: list[Observer] = []
+        self.memory = memory
+        self.wishes: tuple[Wish, ...] = ()
+        self.last: tuple[Tick, Outcome] | None = None
         self.ticked_at: float | None = None
         self.late_s: float | None = None
         self.reload_success = True
         self.reloaded_at = shared.clock.wall()
         self._shared = shared
         self._reread = reread or partial(load, house.path)
+        self._notifier = notifier or Notifier({})
+        self._audience = Audience()
         self._wake = asyncio.Event()
         self._beat: float | None = None
         self._stop = asyncio.Event()
-        self._reload = asyncio.Event()
+        self._resumed = asyncio.Event()
+        self._change = asyncio.Event()
+        self._rereading = False
+        self._replaced: set[str] = set()
         self._pretence: Pretence = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._leaving: list[tuple[Mailbox, Command | None]] = []
-        self.switchboard = Switchboard(self.clock, self._wake.set)
+        self.switchboard = Switchboard(self.clock, self._wake.set, self._before_on)
         self.reader = self._new_reader(house)
         self.state = start(house.site, now, self._wall().toordinal())
         for rule in house.site.loads:
             self._open(rule, house.actuators[rule.name])
+
+    @property
+    def observers(self) -> list[Observer]:
+        return self._audience.observers
+
+    @observers.setter
+    def observers(self, observers: list[Observer]) -> None:
+        self._audience.observers = observers
 
     def stop(self, why: str) -> None:
         """End `run` and leave every load in its safe state; for signal handlers."""
@@ -77,7 +101,40 @@ class Daemon:
 
     def reload(self) -> None:
         """Read the rules anew; for signal handlers."""
-        self._reload.set()
+        self._rereading = True
+        self._change.set()
+
+    def override(self, name: str, on: bool | None, for_s: float | None = None) -> str:
+        """Hold a load on or off for `for_s` (else its `hand_hold`) or, None, give it back to its rules.
+
+        Returns a sentence that says so. Raises LoadctlError if there is no such load, or no such time.
+        """
+        index = find(self.house.site, name)
+        others = tuple(wish for wish in self.wishes if wish.load != name)
+        if on is None:
+            self.wishes = others
+            self.state = released(self.state, index)
+            said = f"{name}: back to its rules"
+        else:
+            hold_s = span_of(self.house.site.loads[index], for_s)
+            self.wishes = (*others, Wish(name, on, self.clock.now() + hold_s))
+            until = self._wall() + timedelta(seconds=hold_s)
+            said = f"{name}: held {'on' if on else 'off'} until {until:%a %H:%M}, then its rules decide again"
+        _log.info("by hand: %s", said)
+        self._wake.set()
+        return said
+
+    def adopt(self, name: str) -> str:
+        """Take the device that answers next at a load's address for its own. Raises LoadctlError if it need not be."""
+        find(self.house.site, name)
+        mailbox = self.switchboard.mailboxes.get(name)
+        if mailbox is None or mailbox.trouble is None:
+            raise LoadctlError(f"{name}: its device answers and is the one known, there is nothing to adopt")
+        self._replaced.add(name)
+        self._change.set()
+        said = f"{name}: the device that answers next at its address is taken for its own"
+        _log.info("by hand: %s", said)
+        return said
 
     async def run(self) -> dict[str, str]:
         """Control until stopped; return the loads whose safe state could not be confirmed, with the reasons.
@@ -98,9 +155,12 @@ class Daemon:
                 await self._stop.wait()
                 for task in self._tasks.values():
                     task.cancel()
-            self._tick(shutdown=True)
+            if self._resumed.is_set():
+                self._tick(shutdown=True)
         finally:
-            unconfirmed = await self._leave()
+            unconfirmed, confirmed = await self._leave()
+        self._record(confirmed)
+        await self._audience.settled()
         return unconfirmed
 
     async def _keep_time(self) -> None:
@@ -113,54 +173,113 @@ class Daemon:
             await self.clock.sleep(due - now)
 
     async def _decide(self) -> None:
+        await self._resume()
+        self._resumed.set()
         while True:
             await self._wake.wait()
             self._wake.clear()
             self._tick()
+            await asyncio.sleep(0)  # the commands and whoever looks on have their turn, whatever woke us meanwhile
+
+    async def _resume(self) -> None:
+        """Read what the devices really do, then go on from where the last run ended."""
+        if self.memory is None or self.memory.saved is None:
+            return
+        seen = await self.switchboard.first_look(FIRST_LOOK_S)
+        self.state, wishes = self.memory.resume(self.state, self._wall(), seen, self.house.was)
+        known = {wish.load: wish for wish in (*wishes, *self.wishes)}
+        self.wishes = wishes_under(self.house, tuple(known.values()))
+        phases = zip(self.house.site.loads, self.state.standings, strict=True)
+        _log.info("goes on from the last run: %s", ", ".join(f"{rule.name} {known.phase}" for rule, known in phases))
+
+    async def _before_on(self) -> None:
+        if self.memory is not None:
+            await self.memory.on_is_safe()
 
     def _tick(self, *, shutdown: bool = False) -> None:
-        self.ticked_at = self.clock.now()
+        at = self.ticked_at = self.clock.now()
         self.late_s, self._beat = self._beat, None
+        self.wishes = tuple(wish for wish in self.wishes if wish.until is None or at < wish.until)
         reports = self.switchboard.take()
-        tick = Tick(self.ticked_at, self._wall(), self.reader.sample, reports, shutdown=shutdown)
+        tick = Tick(at, self._wall(), self.reader.sample, reports, self.wishes, shutdown=shutdown)
         outcome = step(self.house.site, self.state, tick)
         self.state = outcome.state
+        self.last = tick, outcome
         if not shutdown:  # what a shutdown switches, `_leave` does: at once, with retries, and for every load
             self.switchboard.send(outcome.commands)
             self.switchboard.renew(self.house.site, self.state)
-        for observe in self.observers:
-            observe(tick, outcome)
+        if self.memory is not None:
+            self.memory.note(tick, outcome)
+        if not shutdown:
+            self._notifier.ticked(self._status(tick, outcome))
+        self._audience.tell(tick, outcome)
+
+    def _record(self, confirmed: tuple[Report, ...]) -> None:
+        """Have the memory know which loads are in their safe state: from now on they rest."""
+        if self.memory is None or self.last is None:
+            return
+        (tick, outcome), at = self.last, self.clock.now()
+        known = {report.load: report for report in confirmed}
+        pairs = zip(self.house.site.loads, self.state.standings, strict=True)
+        standings = (
+            absorb(rule, standing, known[rule.name], at) if rule.name in known else standing for rule, standing in pairs
+        )
+        self.state = replace(self.state, standings=tuple(standings))
+        tick = replace(tick, at=at, wall=self._wall(), reports=confirmed)
+        self.memory.note(tick, replace(outcome, state=self.state, commands=()))
+
+    def _status(self, tick: Tick, outcome: Outcome) -> str:
+        grid_w = tick.sample.grid_w if tick.sample is not None and outcome.state.blind_since is None else None
+        seen = "blind" if grid_w is None else f"{'imports' if grid_w > 0 else 'exports'} {watts(abs(grid_w))}"
+        surplus = "" if outcome.surplus_w is None else f", surplus {watts(outcome.surplus_w)}"
+        pairs = zip(self.house.site.loads, outcome.state.standings, strict=True)
+        runs = [rule.name for rule, standing in pairs if standing.phase is ON]
+        return f"{seen}{surplus}, on: {', '.join(runs) or 'nothing'}"
 
     async def _keep_rules(self, group: asyncio.TaskGroup) -> None:
+        await self._resumed.wait()
         while True:
-            await self._reload.wait()
-            self._reload.clear()
-            try:
-                house = self._reread()
-            except ConfigError as error:
-                self.reload_success = False
-                _log.error("the rules stay as they were, the file cannot be used:\n%s", error)
-                continue
-            await self._adopt(house, group)
-            self.reload_success = True
-            self.reloaded_at = self.clock.wall()
+            await self._change.wait()
+            self._change.clear()
+            replaced, self._replaced = self._replaced, set()
+            rereading, self._rereading = self._rereading, False
+            house = self._read_rules() if rereading else self.house
+            await self._audience.settled()  # nobody is told of one house and looks at the next
+            await self._adopt(house, replaced, group)
 
-    async def _adopt(self, house: House, group: asyncio.TaskGroup) -> None:
+    def _read_rules(self) -> House:
+        try:
+            house = self._reread()
+        except ConfigError as error:
+            self.reload_success = False
+            _log.error("the rules stay as they were, the file cannot be used:\n%s", error)
+            return self.house
+        self.reload_success = True
+        self.reloaded_at = self.clock.wall()
+        return house
+
+    async def _adopt(self, house: House, replaced: set[str], group: asyncio.TaskGroup) -> None:
         """Change over to `house`. Loads that stay keep their standing, devices whose options stay are not reopened."""
         old = self.house
+        if house is old and not replaced:
+            return
         kept = {
             rule.name
             for rule in house.site.loads
-            if rule.name in old.actuators and _same(old.actuators[rule.name], house.actuators[rule.name])
-        }
+            if rule.name in old.actuators and same(old.actuators[rule.name], house.actuators[rule.name])
+        } - replaced
         state = carry_over(old.site, self.state, house, kept, self.clock.now(), self._wall().toordinal())
         gone = [rule for rule in old.site.loads if rule.name not in kept]
         ending = [self._tasks.pop(f"load {rule.name}") for rule in gone]
         self._part_with(gone)
-        self.house, self.state = house, state
+        self.house, self.state, self.wishes = house, state, wishes_under(house, self.wishes)
+        if self.memory is not None:
+            self.memory.follow(house.site)
+            for name in replaced:
+                self.memory.forget(name)
         fresh = [self._open(rule, house.actuators[rule.name]) for rule in house.site.loads if rule.name not in kept]
         former = self.reader
-        if not _same(old.meter, house.meter):
+        if not same(old.meter, house.meter):
             ending.append(self._tasks.pop("meter"))
             self.reader = self._new_reader(house)
             self.reader.readings, self.reader.errors = former.readings, former.errors
@@ -179,27 +298,27 @@ class Daemon:
             self._start(group, f"load {mailbox.load}", mailbox.run())
         _log.info("new rules: controlling %s", ", ".join(rule.name for rule in house.site.loads) or "no load at all")
 
-    async def _let_go(self) -> dict[str, str]:
-        """Put what leaves in its safe state, say so per load, and close it."""
+    async def _let_go(self) -> tuple[dict[str, str], tuple[Report, ...]]:
+        """Put what leaves in its safe state, say so per load, and close it; return who is in doubt and who is not."""
         switching = [(mailbox, command) for mailbox, command in self._leaving if command is not None]
         results = await make_safe(switching)
         unconfirmed = {}
-        for (mailbox, command), why in zip(switching, results, strict=True):
+        for (mailbox, command), report in zip(switching, results, strict=True):
             word = "on" if command.watts > 0 else "off"
             if self.dry_run:
                 _log.info("%s: left as it is (dry run)", mailbox.load)
-            elif why is None:
+            elif report.error is None:
                 _log.info("%s: %s, confirmed", mailbox.load, word)
             else:
-                unconfirmed[mailbox.load] = why
-                _log.error("%s: not confirmed %s: %s; %s", mailbox.load, word, why, _what_now(mailbox))
+                unconfirmed[mailbox.load] = report.detail
+                _log.error("%s: not confirmed %s: %s; %s", mailbox.load, word, report.detail, _what_now(mailbox))
         for mailbox, wish in self._leaving:
             if wish is None:
                 _log.info("%s: left off, its compressor rests", mailbox.load)
             self._pretence.pop(mailbox.load, None)
             await mailbox.close()
         self._leaving.clear()
-        return unconfirmed
+        return unconfirmed, tuple(report for report in results if report.error is None)
 
     def _part_with(self, rules: Iterable[Load]) -> None:
         names = [rule.name for rule in self.house.site.loads]
@@ -207,19 +326,21 @@ class Daemon:
             command = safe_command(rule, self.state.standings[names.index(rule.name)], self.clock.now())
             self._leaving.append((self.switchboard.close(rule.name), command))
 
-    async def _leave(self) -> dict[str, str]:
+    async def _leave(self) -> tuple[dict[str, str], tuple[Report, ...]]:
+        self._notifier.stopping()
         self._part_with([rule for rule in self.house.site.loads if rule.name in self.switchboard.mailboxes])
-        unconfirmed = await self._let_go()
+        told = await self._let_go()
         await self.reader.close()
-        return unconfirmed
+        return told
 
     def _start(self, group: asyncio.TaskGroup, name: str, task: Coroutine[Any, Any, None]) -> None:
         self._tasks[name] = group.create_task(task, name=name)
 
     def _open(self, rule: Load, device: Device) -> Mailbox:
         actuator: Actuator = device.build(self._shared)
+        identity = self.memory.recall(rule.name, address(device)) if self.memory is not None else None
         return self.switchboard.open(
-            rule.name, DryActuator(rule, actuator, self._pretence) if self.dry_run else actuator
+            rule.name, DryActuator(rule, actuator, self._pretence) if self.dry_run else actuator, identity
         )
 
     def _new_reader(self, house: House) -> Reader:
@@ -228,55 +349,6 @@ class Daemon:
 
     def _wall(self) -> datetime:
         return self.clock.wall().astimezone(self.house.zone)
-
-
-def safe_command(rule: Load, standing: Standing, at: float) -> Command | None:
-    """Return what puts a load in its safe state; None: that is on, and its compressor has yet to rest."""
-    rested_s = at - (standing.since if standing.switched_at is None else standing.switched_at)
-    if rule.safe_on and rule.compressor and standing.was_on is not True and rested_s < rule.min_off_s:
-        return None
-    return Command(0, rule.name, rule.power_w if rule.safe_on else 0.0, lease_s=rule.lease_s)
-
-
-def carry_over(old: Site, state: State, house: House, kept: set[str], at: float, day: int) -> State:
-    """Return the state under new rules. Loads in `kept` are the same device as before and keep their standing.
-
-    A device that was exchanged under a name, or got another one (`was:`), is one that was put in its safe state just
-    now; its tallies stay.
-    """
-    new = house.site
-    known = {rule.name: (rule, standing) for rule, standing in zip(old.loads, state.standings, strict=True)}
-    standings = []
-    for rule, unknown in zip(new.loads, start(new, at, day).standings, strict=True):
-        before = rule.name if rule.name in known else house.was.get(rule.name, "")
-        if before not in known:
-            standings.append(unknown)
-            continue
-        former, standing = known[before]
-        if rule.name not in kept:
-            standing = _exchanged(standing, at)
-        if [(need.by, need.days) for need in rule.needs] != [(need.by, need.days) for need in former.needs]:
-            standing = replace(standing, marks=())
-        standings.append(standing)
-    return replace(state, standings=tuple(standings))
-
-
-def _exchanged(standing: Standing, at: float) -> Standing:
-    was_off = standing.phase is OFF and standing.was_on is False
-    return Standing(
-        phase=OFF,
-        since=standing.since if was_off else at,
-        switched_at=standing.switched_at if was_off else at,
-        learned_w=standing.learned_w,
-        tally=standing.tally,
-        tallied_at=at,
-        today=standing.today,
-        marks=standing.marks,
-    )
-
-
-def _same(one: Device, other: Device) -> bool:
-    return (one.driver, one.options) == (other.driver, other.options)
 
 
 def _what_now(mailbox: Mailbox) -> str:

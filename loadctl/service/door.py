@@ -8,12 +8,13 @@ is answered by `{"ok": true, "said": "…"}` or `{"ok": false, "said": "…"}`.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,32 @@ Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 _log = logging.getLogger(__name__)
 
 
+@contextmanager
+def claim(state_dir: Path) -> Iterator[None]:
+    """Have the state directory for ourselves; it is made if it is not there.
+
+    Raises LoadctlError if another loadctl has it: two would fight over the relays. The kernel gives it back, however a
+    process ends. Where there can be no such directory, that is told and nothing is kept in it.
+    """
+    with ExitStack() as stack:
+        try:
+            state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = os.open(state_dir, os.O_RDONLY | os.O_DIRECTORY)
+            stack.callback(os.close, folder)
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LoadctlError(
+                f"another loadctl runs with {state_dir}: stop it, or give this one its own --state-dir"
+            ) from error
+        except OSError as error:
+            _log.error("%s cannot be used: %s; loads are controlled all the same", state_dir, error.strerror or error)
+        yield
+
+
 @asynccontextmanager
 async def door(state_dir: Path, answer: Answer) -> AsyncIterator[None]:
-    """Keep the door open. Raises LoadctlError if another loadctl answers at it: two would fight over the relays."""
+    """Keep the door open; only for who has claimed `state_dir`. Where there can be none, that is told."""
     path = state_dir / NAME
-    if await asyncio.to_thread(_somebody_answers, path):
-        raise LoadctlError(f"another loadctl runs with {state_dir}; stop it, or give this one its own --state-dir")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, TimeoutError, ValueError):  # a visitor that behaves oddly harms only itself
@@ -43,23 +64,28 @@ async def door(state_dir: Path, answer: Answer) -> AsyncIterator[None]:
                 await writer.drain()
         writer.close()
 
-    path.unlink(missing_ok=True)
+    server = None
     former = os.umask(0o177)
     try:
+        path.unlink(missing_ok=True)  # of one that was killed
         server = await asyncio.start_unix_server(serve, path, limit=LONGEST_LINE)
+    except OSError as error:
+        _log.error("%s: no commands are taken there: %s", path, error.strerror or error)
     finally:
         os.umask(former)
     try:
         yield
     finally:
-        server.close()
-        path.unlink(missing_ok=True)
+        if server is not None:
+            server.close()
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _reply(line: bytes, answer: Answer) -> Mapping[str, Any]:
     try:
         question = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"ok": False, "said": "that is not a line of JSON"}
     if not isinstance(question, dict):
         return {"ok": False, "said": "that is not a JSON object"}
@@ -67,14 +93,6 @@ def _reply(line: bytes, answer: Answer) -> Mapping[str, Any]:
         return {"ok": True, **answer(question)}
     except LoadctlError as error:
         return {"ok": False, "said": str(error)}
-
-
-def _somebody_answers(path: Path) -> bool:
-    try:
-        knock(path.parent, {"do": "hello"})
-    except LoadctlError:
-        return False
-    return True
 
 
 def knock(state_dir: Path, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,6 +107,8 @@ def knock(state_dir: Path, question: Mapping[str, Any]) -> dict[str, Any]:
                 said: dict[str, Any] = json.loads(answer.readline(LONGEST_LINE * 16))
     except PermissionError as error:
         raise LoadctlError(f"{path} belongs to somebody else: run this as the user that loadctl runs as") from error
+    except TimeoutError as error:
+        raise LoadctlError(f"the loadctl of {state_dir} does not answer: it is busy or hangs, see its log") from error
     except (OSError, ValueError) as error:
         raise LoadctlError(f"no loadctl runs with {state_dir}: start it, or name its --state-dir") from error
     return said

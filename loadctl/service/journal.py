@@ -9,7 +9,7 @@ from loadctl.core.values import Outcome, Tick, Verdict
 from loadctl.service.daemon import Daemon
 
 _PASSING = {Verdict.BUSY, Verdict.SETTLING}  # what comes of them is said
-_LOUD = {Verdict.SHED, Verdict.BLIND, Verdict.OUTAGE, Verdict.FAULT, Verdict.NEED_AT_RISK}
+_LOUD = {Verdict.SHED, Verdict.BLIND, Verdict.OUTAGE, Verdict.FAULT, Verdict.NEED_AT_RISK, Verdict.WELDED, Verdict.IDLE}
 
 _log = logging.getLogger("loadctl")
 

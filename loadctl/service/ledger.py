@@ -132,6 +132,7 @@ class Ledger:
         self._minutes: deque[MinuteRow] = deque(maxlen=MOST_MINUTES)
         self._decisions: deque[DecisionRow] = deque(maxlen=MOST_DECISIONS)
         self._energy: dict[tuple[str, str, str], Portion] = {}
+        self.flows_wh: dict[str, float] = {}  # of the house, since the start
 
     def follow(self, site: Site) -> None:
         """Go on under new rules."""
@@ -247,6 +248,8 @@ class Ledger:
 
     def _add(self, day: str, kind: str, load: str, portion: Portion) -> None:
         key = (day, kind, load)
+        if not load:
+            self.flows_wh[kind] = self.flows_wh.get(kind, 0.0) + portion.wh
         self._energy[key] = self._energy.get(key, Portion()) + portion
 
 

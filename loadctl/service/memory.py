@@ -157,6 +157,11 @@ class Memory:
         return self._store.set_aside
 
     @property
+    def energy_wh(self) -> Mapping[str, float]:
+        """What flowed since the start: import, export, production..."""
+        return self._ledger.flows_wh
+
+    @property
     def identities(self) -> Mapping[str, str]:
         """Which device each load was first seen with."""
         return self._identities

@@ -57,11 +57,15 @@ METRICS = (
     Row("appliance_starts_today", "gauge", ("appliance",), "How often it was switched on today."),
     Row("appliance_lease_seconds", "gauge", ("appliance",), "How long it stays on without us; 0: it has none."),
     Row("appliance_lease_left_seconds", "gauge", ("appliance",), "How much of its lease is left while it is on."),
+    Row("appliance_needs_missed_total", "counter", ("appliance",), "Needs that were not met by their time."),
+    Row("lease_renewals_failed_total", "counter", ("appliance",), "Attempts to renew its lease that failed."),
     Row("decisions_total", "counter", ("appliance", "verdict"), "Changes to this verdict."),
     Row("commands_total", "counter", ("appliance", "outcome"), "Commands by what became of them."),
     Row("command_duration_seconds", "histogram", ("appliance",), "From deciding a command to its answer."),
     Row("tick_lateness_seconds", "histogram", (), "How late the regular tick came."),
     Row("ticks_total", "counter", (), "Decisions taken."),
+    Row("energy_joules_total", "counter", ("flow",), "Energy since the start: import, export, production and so on."),
+    Row("memory_up", "gauge", (), "1 while what happens is written down, 0 while the disk does not take it."),
     Row("rules_reload_success", "gauge", (), "1 if the rules in force are those of the file as last read."),
     Row("rules_reload_timestamp_seconds", "gauge", (), "When the rules in force were read."),
 )  # fmt: skip
@@ -164,7 +168,7 @@ class Metrics:
     def _values(self) -> dict[str, Values]:
         daemon = self._daemon
         answers: Values = {key: float(n) for key, n in self._answers.items()}
-        answers |= {(load, "superseded"): float(n) for load, n in daemon.switchboard.superseded.items()}
+        answers |= {(load, "superseded"): float(n) for load, n in daemon.switchboard.counts.superseded.items()}
         decisions: Values = {key: float(n) for key, n in self._decisions.items()}
         values: dict[str, Values] = {
             "build_info": {(loadctl.__version__, platform.python_version()): 1.0},
@@ -176,6 +180,9 @@ class Metrics:
             "rules_reload_success": {(): float(daemon.reload_success)},
             "rules_reload_timestamp_seconds": {(): daemon.reloaded_at.timestamp()},
         }
+        if daemon.memory is not None:
+            values["memory_up"] = {(): float(daemon.memory.up)}
+            values["energy_joules_total"] = {(flow,): wh * 3600 for flow, wh in daemon.memory.energy_wh.items()}
         if self._last is None:
             return values
         tick, outcome = self._last
@@ -206,7 +213,7 @@ def _house_values(daemon: Daemon, tick: Tick, outcome: Outcome) -> dict[str, Val
 
 def _load_values(daemon: Daemon, tick: Tick, outcome: Outcome, index: int, load: Load) -> dict[str, Values]:
     standing, verdict = outcome.state.standings[index], outcome.verdicts[index]
-    mailbox = daemon.switchboard.mailboxes[load.name]
+    mailbox = daemon.switchboard.mailboxes.get(load.name)
     tally = tallied(load, standing, tick.at)
     known = {
         "appliance_power_watts": _power_w(load, standing),
@@ -216,8 +223,10 @@ def _load_values(daemon: Daemon, tick: Tick, outcome: Outcome, index: int, load:
         "appliance_on_seconds_total": tally.runtime_s,
         "appliance_energy_joules_total": tally.energy_wh * 3600,
         "appliance_starts_today": float(tally.starts - standing.today.starts),
-        "appliance_lease_seconds": mailbox.actuator.lease_s or 0.0,
-        "appliance_lease_left_seconds": mailbox.lease_left_s(),
+        "appliance_needs_missed_total": float(standing.needs_missed),
+        "appliance_lease_seconds": None if mailbox is None else mailbox.actuator.lease_s or 0.0,
+        "appliance_lease_left_seconds": None if mailbox is None else mailbox.lease_left_s(),
+        "lease_renewals_failed_total": float(daemon.switchboard.counts.unrenewed[load.name]),
     }
     values: dict[str, Values] = {name: {(load.name,): value} for name, value in known.items() if value is not None}
     values["appliance_phase"] = {(load.name, phase): float(standing.phase is phase) for phase in Phase}

@@ -107,7 +107,7 @@ class Store:
                 return load(self._connect()), None
         except (sqlite3.Error, OSError, Unfit) as error:
             self.close()
-            return self._only_read(), self._trouble(error)
+            return read_saved(self.path), self._trouble(error)
 
     def write(self, batch: Batch, wall: datetime) -> str | None:
         """Write a batch as one transaction, synced to the disk; or say why not."""
@@ -178,21 +178,22 @@ class Store:
                 part.rename(aside.with_name(aside.name + ending))
         self.set_aside = aside
 
-    def _only_read(self) -> Saved | None:
-        """What can be read of a file that cannot be written, is not ours or is newer: nothing is also an answer."""
-        try:
-            connection = connect_to_read(self.path)
-        except (sqlite3.Error, OSError, Unfit):
-            return None
-        try:
-            return load(connection)
-        except sqlite3.Error:
-            return None
-        finally:
-            connection.close()
-
     def _trouble(self, error: Exception) -> str:
         return str(error) if isinstance(error, Unfit) else f"{self.path}: {_plain(error)}"
+
+
+def read_saved(path: Path) -> Saved | None:
+    """Return what can be read of a file that is not, or cannot be, written: nothing is also an answer."""
+    try:
+        connection = connect_to_read(path)
+    except (sqlite3.Error, OSError, Unfit):
+        return None
+    try:
+        return load(connection)
+    except sqlite3.Error:
+        return None
+    finally:
+        connection.close()
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:

@@ -2,6 +2,8 @@
 
 A mailbox does one thing at a time, in this order: the latest wish, a lease to renew, a look at the real state. It has
 no clock of its own to wake by: the daemon's tick rings it. So a daemon that hangs renews nothing, and the leases end.
+
+Each load has its device: who else answers at the address is not switched, neither on nor off.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from loadctl.core.values import ON, Command, Load, Report, Site, State
 from loadctl.drivers import Actuator, Clock
-from loadctl.errors import DeviceError, Unreachable
+from loadctl.errors import DeviceError, Refused, Unreachable
 
 ANSWER_LIMIT_S = 30.0  # real seconds; a driver's own time-outs are shorter
 LONGEST_PAUSE_S = 60.0  # how rarely an actuator that does not answer is still looked at
@@ -25,22 +28,47 @@ SAFE_RETRY_S = 0.5
 _log = logging.getLogger(__name__)
 
 
+BeforeOn = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """By load: wishes that a newer one overtook, and renewals of a lease that failed."""
+
+    superseded: Counter[str] = field(default_factory=Counter)
+    unrenewed: Counter[str] = field(default_factory=Counter)
+
+
+async def _at_once() -> None:
+    return
+
+
 class Mailbox:
-    """One actuator and what is to be done with it. Wishes that a newer one overtook are counted in `superseded`."""
+    """One actuator and what is to be done with it.
+
+    `identity`: the device that the load is known to have; the first one that answers, if None. `before_on` is awaited
+    before a wish to switch on leaves, unless another wish overtakes it. `looked`: the real state was asked for once.
+    """
 
     def __init__(
         self,
         load: str,
         actuator: Actuator,
         clock: Clock,
-        deliver: Callable[[Report], None],
-        superseded: Counter[str],
+        *,
+        deliver: Callable[[Report], None] = lambda _: None,
+        counts: Counts | None = None,
+        identity: str | None = None,
+        before_on: BeforeOn = _at_once,
     ) -> None:
         self.load = load
         self.actuator = actuator
+        self.looked = asyncio.Event()
+        self._identity = identity
         self._clock = clock
         self._deliver = deliver
-        self._superseded = superseded
+        self._counts = counts or Counts()
+        self._before_on = before_on
         self._bell = asyncio.Event()
         self._wish: Command | None = None
         self._renewal: Command | None = None
@@ -49,13 +77,15 @@ class Mailbox:
         self._renew_at = -math.inf
         self._look_at = -math.inf
         self._seen: Report | None = None  # the last that is known of the real state
+        self._stranger = False  # another device has answered
+        self._lease_told = False
         self._pause_s = 0.0
         self._trouble: str | None = None
 
     def put(self, command: Command) -> None:
         """Take a wish. One that still waits is overtaken: only the latest counts."""
         if self._wish is not None:
-            self._superseded[self.load] += 1
+            self._counts.superseded[self.load] += 1
         self._wish = command
         self._renewal = None
         self._bell.set()
@@ -70,6 +100,11 @@ class Mailbox:
         if self._renewal is not None or now >= self._look_at:
             self._bell.set()
 
+    @property
+    def trouble(self) -> str | None:
+        """The kind of what is wrong with the actuator; None: it answers."""
+        return self._trouble
+
     def lease_left_s(self) -> float | None:
         """Return how long the load stays on if nothing more is said; None: it holds no lease now."""
         if self.actuator.lease_s is None or self._leased_at is None:
@@ -78,6 +113,7 @@ class Mailbox:
 
     async def run(self) -> None:
         await self._look()
+        self.looked.set()
         while True:
             if (wish := self._wish) is not None:
                 self._wish = None
@@ -91,22 +127,20 @@ class Mailbox:
                 self._bell.clear()
                 await self._bell.wait()
 
-    async def make_safe(self, command: Command, limit_s: float) -> str | None:
-        """Carry out `command` whatever it takes within `limit_s`; return why it could not be confirmed, or None.
+    async def make_safe(self, command: Command, limit_s: float) -> Report:
+        """Carry out `command` whatever it takes within `limit_s`; return what the load does now, or an `error`.
 
         Only after `run` has ended: one request in flight is what the driver may count on.
         """
-        why = f"no answer in {limit_s:.0f} s"
-        try:
+        report = Report(self.load, self._clock.now(), error=Unreachable.kind, detail=f"no answer in {limit_s:.0f} s")
+        with suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 while True:
-                    report = await self._ask(self.actuator.apply(command))
-                    if report.error is None:
-                        return None
-                    why = report.detail
+                    report = await self._refusal() or await self._ask(self.actuator.apply(command))
+                    if report.error is None or self._stranger:
+                        return report
                     await asyncio.sleep(SAFE_RETRY_S)
-        except TimeoutError:
-            return why
+        return report
 
     async def close(self) -> None:
         await self.actuator.close()
@@ -117,33 +151,71 @@ class Mailbox:
         return report
 
     async def _carry_out(self, command: Command) -> None:
-        # Nothing is switched on that we have never seen. An OFF does not wait for that.
-        if command.watts > 0 and self._seen is None:
+        # Nothing is switched on that we have never seen, and no other's device off. Else an OFF waits for nothing.
+        if self._seen is None and (command.watts > 0 or self._identity is not None):
             seen = await self._ask(self.actuator.read())
-            if seen.error is not None:
+            if seen.error is not None and (command.watts > 0 or self._stranger):
                 self._deliver(replace(seen, command_id=command.id))
                 return
-            self._deliver(seen)
+            if seen.error is None:
+                self._deliver(seen)
             if self._wish is not None:
-                self._superseded[self.load] += 1
+                self._counts.superseded[self.load] += 1
                 return
+        if command.watts > 0 and not await self._may_leave():
+            self._counts.superseded[self.load] += 1
+            return
         sent_at = self._clock.now()
         report = await self._ask(self.actuator.apply(command))
         self._deliver(replace(report, command_id=command.id))
         if report.error is None:
             self._took(command, sent_at)
 
+    async def _refusal(self) -> Report | None:
+        """Ask a device that we have not seen yet who it is; None: nothing speaks against switching it off."""
+        if self._seen is not None or self._identity is None:
+            return None
+        seen = await self._ask(self.actuator.read())
+        return seen if self._stranger else None
+
+    async def _may_leave(self) -> bool:
+        """Do what comes before an ON; False if it was overtaken meanwhile, perhaps by an OFF, which must not wait."""
+        ready = asyncio.ensure_future(self._before_on())
+        ready.add_done_callback(lambda _: self._bell.set())
+        try:
+            while not ready.done() and self._wish is None:
+                self._bell.clear()
+                await self._bell.wait()
+        finally:
+            ready.cancel()
+        if ready.done():
+            ready.result()  # a bug is not to be passed over
+        return self._wish is None
+
     async def _renew(self, renewal: Command) -> None:
         """Look first: a renewal must not switch on again what somebody has just switched off by hand."""
         self._renew_at = self._clock.now() + (self.actuator.lease_s or 0.0) / 12
         seen = await self._look()
-        if seen.error is not None or seen.on is False or self._wish is not None:
+        if seen.error is not None:
+            self._could_not_renew(seen)
+            return
+        if seen.on is False or self._wish is not None:
             return
         sent_at = self._clock.now()
         report = await self._ask(self.actuator.apply(renewal))
         self._deliver(replace(report, command_id=None))
         if report.error is None:
             self._took(renewal, sent_at)
+        else:
+            self._could_not_renew(report)
+
+    def _could_not_renew(self, report: Report) -> None:
+        self._counts.unrenewed[self.load] += 1
+        if not self._lease_told:
+            left_s = self.lease_left_s()
+            ends = "it has none yet" if left_s is None else f"the load goes off by itself in {left_s:.0f} s"
+            _log.warning("%s: its lease cannot be renewed: %s; %s", self.load, report.detail, ends)
+        self._lease_told = True
 
     async def _ask(self, answer: Awaitable[Report]) -> Report:
         """Return what the device says or, as a report with `error`, why it says nothing."""
@@ -154,6 +226,16 @@ class Mailbox:
             return self._failed(error)
         except TimeoutError:
             return self._failed(Unreachable(f"no whole answer in {ANSWER_LIMIT_S:.0f} s"))
+        self._identity = self._identity or report.identity
+        self._stranger = report.identity not in {None, self._identity}
+        if self._stranger:
+            self._seen = None
+            return self._failed(
+                Refused(
+                    f"another device answers at its address: {report.identity} instead of {self._identity}",
+                    hint=f"if you replaced it: `loadctl adopt {self.load}`",
+                )
+            )
         if self._trouble is not None:
             _log.info("%s: its actuator answers again", self.load)
         self._trouble = None
@@ -175,6 +257,7 @@ class Mailbox:
 
     def _took(self, command: Command, sent_at: float) -> None:
         self._renewal = None
+        self._lease_told = False
         if command.watts <= 0:
             self._held = self._leased_at = None
             return
@@ -194,16 +277,25 @@ class Mailbox:
 class Switchboard:
     """All mailboxes. Reports gather here until the next tick; an answer to a command brings that tick about."""
 
-    def __init__(self, clock: Clock, wake: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, wake: Callable[[], None], before_on: BeforeOn = _at_once) -> None:
         self.mailboxes: dict[str, Mailbox] = {}
-        self.superseded: Counter[str] = Counter()
+        self.counts = Counts()
         self._clock = clock
         self._wake = wake
+        self._before_on = before_on
         self._reports: list[Report] = []
 
-    def open(self, load: str, actuator: Actuator) -> Mailbox:
+    def open(self, load: str, actuator: Actuator, identity: str | None = None) -> Mailbox:
         """Give `load` a mailbox; whoever opens it also runs it."""
-        mailbox = Mailbox(load, actuator, self._clock, self._receive, self.superseded)
+        mailbox = Mailbox(
+            load,
+            actuator,
+            self._clock,
+            deliver=self._receive,
+            counts=self.counts,
+            identity=identity,
+            before_on=self._before_on,
+        )
         self.mailboxes[load] = mailbox
         return mailbox
 
@@ -230,18 +322,32 @@ class Switchboard:
         self._reports.clear()
         return reports
 
+    async def first_look(self, limit_s: float) -> dict[str, Report]:
+        """Wait until all actuators were asked for their real state, or for `limit_s`; return what they told by load.
+
+        The next `take` returns it, too.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await asyncio.gather(*(mailbox.looked.wait() for mailbox in self.mailboxes.values()))
+        return {report.load: report for report in self._reports if report.error is None}
+
     def _receive(self, report: Report) -> None:
         self._reports.append(report)
         if report.command_id is not None:
             self._wake()
 
 
-async def make_safe(wishes: Iterable[tuple[Mailbox, Command]], limit_s: float = SAFE_LIMIT_S) -> list[str | None]:
-    """Drive loads to their safe state, all at once; return for each None or why that could not be confirmed.
+async def make_safe(wishes: Iterable[tuple[Mailbox, Command]], limit_s: float = SAFE_LIMIT_S) -> list[Report]:
+    """Drive loads to their safe state, all at once; return for each what it does now, or with `error` why it may not.
 
     A driver with a bug must not keep the others on, so what it raises is told like a refusal.
     """
+    asked = list(wishes)
     results = await asyncio.gather(
-        *(mailbox.make_safe(command, limit_s) for mailbox, command in wishes), return_exceptions=True
+        *(mailbox.make_safe(command, limit_s) for mailbox, command in asked), return_exceptions=True
     )
-    return [repr(result) if isinstance(result, BaseException) else result for result in results]
+    return [
+        Report(mailbox.load, 0.0, error="bug", detail=repr(result)) if isinstance(result, BaseException) else result
+        for (mailbox, _), result in zip(asked, results, strict=True)
+    ]

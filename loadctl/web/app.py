@@ -48,6 +48,21 @@ def application(daemon: Daemon, metrics: Metrics) -> Starlette:
     )
 
 
+async def keep_serving(app: ASGIApp, host: str, port: int) -> None:
+    """Serve `app` until cancelled, also after a bug: loads are controlled all the same."""
+    pause_s = FIRST_PAUSE_S
+    while True:
+        serving = asyncio.create_task(serve(app, host, port), name="page")
+        try:
+            await asyncio.wait([serving])
+        finally:
+            serving.cancel()
+            await asyncio.wait([serving])
+        _log.error("page: a bug; tried again in %.0f s", pause_s, exc_info=serving.exception())
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+
 async def serve(app: ASGIApp, host: str, port: int) -> None:
     """Serve `app` until cancelled. The page is no reason to stop controlling: a port that is taken is tried again."""
     pause_s = FIRST_PAUSE_S

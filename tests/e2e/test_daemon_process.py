@@ -77,6 +77,10 @@ class Street:
     async def kill_meter(self) -> None:
         await self.meter.aclose()
 
+    @property
+    def state_dir(self) -> Path:
+        return self.file.parent / "state"
+
     def said(self, text: str) -> bool:
         return any(text in line for line in self.lines)
 
@@ -102,8 +106,9 @@ async def street(tmp_path):
 @asynccontextmanager
 async def loadctl_run(street: Street, *arguments: str) -> AsyncIterator[Process]:
     """Start `loadctl run` and collect what it says; whatever happens it is gone afterwards."""
+    arguments = ("run", str(street.file), "--state-dir", str(street.state_dir), *arguments)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", "from loadctl.cli import main; main()", "run", str(street.file), *arguments, stderr=PIPE
+        sys.executable, "-c", "from loadctl.cli import main; main()", *arguments, stderr=PIPE
     )
     listening = asyncio.create_task(_listen(process, street.lines))
     try:

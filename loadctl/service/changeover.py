@@ -1,0 +1,71 @@
+"""What goes over from one rule file to the next, and the state that each load is left in. No clock and no device."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from loadctl.config import Device, House
+from loadctl.core.step import start
+from loadctl.core.values import OFF, Command, Load, Site, Standing, State, Wish
+
+
+def safe_command(rule: Load, standing: Standing, at: float) -> Command | None:
+    """Return what puts a load in its safe state; None: that is on, and its compressor has yet to rest."""
+    rested_s = at - (standing.since if standing.switched_at is None else standing.switched_at)
+    if rule.safe_on and rule.compressor and standing.was_on is not True and rested_s < rule.min_off_s:
+        return None
+    return Command(0, rule.name, rule.power_w if rule.safe_on else 0.0, lease_s=rule.lease_s)
+
+
+def carry_over(old: Site, state: State, house: House, kept: set[str], at: float, day: int) -> State:
+    """Return the state under new rules. Loads in `kept` are the same device as before and keep their standing.
+
+    A device that was exchanged under a name, or got another one (`was:`), is one that was put in its safe state just
+    now; its tallies stay.
+    """
+    new = house.site
+    known = {rule.name: (rule, standing) for rule, standing in zip(old.loads, state.standings, strict=True)}
+    standings = []
+    for rule, unknown in zip(new.loads, start(new, at, day).standings, strict=True):
+        before = rule.name if rule.name in known else house.was.get(rule.name, "")
+        if before not in known:
+            standings.append(unknown)
+            continue
+        former, standing = known[before]
+        if rule.name not in kept:
+            standing = _exchanged(standing, at)
+        if [(need.by, need.days) for need in rule.needs] != [(need.by, need.days) for need in former.needs]:
+            standing = replace(standing, marks=())
+        standings.append(standing)
+    return replace(state, standings=tuple(standings))
+
+
+def _exchanged(standing: Standing, at: float) -> Standing:
+    was_off = standing.phase is OFF and standing.was_on is False
+    return Standing(
+        phase=OFF,
+        since=standing.since if was_off else at,
+        switched_at=standing.switched_at if was_off else at,
+        learned_w=standing.learned_w,
+        tally=standing.tally,
+        tallied_at=at,
+        today=standing.today,
+        marks=standing.marks,
+    )
+
+
+def same(one: Device, other: Device) -> bool:
+    """Tell whether a device need not be opened anew."""
+    return (one.driver, one.options) == (other.driver, other.options)
+
+
+def address(device: Device) -> str:
+    """Return a short name of where and how a device is looked for; what is secret is no part of it."""
+    return hashlib.sha256(f"{device.driver} {device.options!r}".encode()).hexdigest()[:16]
+
+
+def wishes_under(house: House, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
+    """Return what people wish of the loads that are in the rules, also of those that got another name."""
+    now = {former: name for name, former in house.was.items()} | {rule.name: rule.name for rule in house.site.loads}
+    return tuple(replace(wish, load=now[wish.load]) for wish in wishes if wish.load in now)
