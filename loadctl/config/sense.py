@@ -165,10 +165,10 @@ def _patience(load: Load, every_s: float, path: Path, findings: Findings) -> Non
         ("stop", _spell_grid(load.stop_import_w), load.stop_for_s),
     ):
         if for_s < least_s:
-            findings.fault(
+            findings.note(
                 (*path, key),
-                f"`for {spell(for_s, 's')}`: a single reading would switch it, the meter gives one every "
-                f"{spell(every_s, 's')}; write `{key}: {what} for {spell(least_s, 's')}` or longer",
+                f"`for {spell(for_s, 's')}`: two readings in a row would switch it, the meter gives one every "
+                f"{spell(every_s, 's')}; calmer is `{key}: {what} for {spell(least_s, 's')}` or longer",
             )
 
 
@@ -177,7 +177,7 @@ def _one_relay_each(rules: Sequence[Rule], findings: Findings) -> None:
     for rule in rules:
         options = rule.device.options
         host = getattr(options, "host", None)
-        address = host.lower().rpartition("://")[2].rstrip("/.") if isinstance(host, str) else None
+        address = host.lower().rpartition("://")[2].rstrip("/.").removesuffix(":80") if isinstance(host, str) else None
         relay = (rule.device.driver, address, getattr(options, "channel", None), getattr(options, "pin", None))
         other = seen.setdefault(relay, rule.load.name)
         if other != rule.load.name and any(part is not None for part in relay[1:]):

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from loadctl.core.surplus import draws_nothing, own_w, rested, served
 from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Load, Standing, Verdict
 
+A_MOMENT_S = 1e-3
+
 Judgement = tuple[Verdict, bool | None]  # what and why; switch on, switch off, or leave it
 
 
@@ -78,6 +80,11 @@ def judge(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement
     return _while_off(load, standing, sight, look)
 
 
+def held(standing: Standing, for_s: float) -> bool:
+    """Tell whether a condition has held for long enough; `for: 0 s` still takes a second reading."""
+    return standing.held_s >= max(for_s, A_MOMENT_S)
+
+
 def _while_on(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement:
     if standing.settled_at is not None:
         return Verdict.SETTLING, None
@@ -87,7 +94,7 @@ def _while_on(load: Load, standing: Standing, sight: Sight, look: Look) -> Judge
         return Verdict.YIELD, False
     if not look.open:
         return (Verdict.WINDOW, False) if served(load, standing, sight.at) else (Verdict.HELD_ON, None)
-    if standing.held_s >= load.stop_for_s and look.short:
+    if held(standing, load.stop_for_s) and look.short:
         return (Verdict.STOP, False) if served(load, standing, sight.at) else (Verdict.HELD_ON, None)
     if look.short:
         return Verdict.WAIT_OFF, None
@@ -116,7 +123,7 @@ def _while_off(load: Load, standing: Standing, sight: Sight, look: Look) -> Judg
         return Verdict.SPENT, None
     if look.crowded:
         return Verdict.CROWDED, None
-    if standing.held_s < load.start_for_s:
+    if not held(standing, load.start_for_s):
         return Verdict.WAIT_ON, None
     if look.free_w < load.start_w:
         return Verdict.ROOM, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from loadctl.core.absorb import absorb, change, fail, move
-from loadctl.core.judge import Look, Sight, judge, refuses_off
+from loadctl.core.judge import A_MOMENT_S, Look, Sight, judge, refuses_off
 from loadctl.core.needs import is_open, marked, pressing
 from loadctl.core.surplus import Stock, draws_nothing, own_w, rested, take_stock, tallied
 from loadctl.core.values import (
@@ -229,7 +229,7 @@ def _held(
         return standing
     if met:
         grown_s = sight.elapsed_s if standing.held_at is not None else 0.0  # the first reading only begins it
-        held_s, held_at = min(for_s, standing.held_s + grown_s), read_at
+        held_s, held_at = min(max(for_s, A_MOMENT_S), standing.held_s + grown_s), read_at
         if held_s == standing.held_s and standing.held_at is not None:
             return standing
         return replace(standing, held_s=held_s, held_at=held_at)

@@ -148,3 +148,26 @@ def test_check_tells_faults_with_the_real_drivers_too(file):
 
 def test_schema_prints_json():
     assert json.loads(run("schema").output) == schema()
+
+
+def test_a_reading_that_is_too_old_before_the_next_one_comes_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "home.yaml"
+    file.write_text(
+        "version: 1\nsite: {timezone: UTC}\nmeter: {driver: envoy, every: 20 s, max_age: 5 s}\n"
+        "loads:\n  boiler: {actuator: {driver: shelly, host: 192.168.1.40}, power: 2 kW}\n"
+    )
+    answer = CliRunner().invoke(main, ["check", str(file)])
+    assert answer.exit_code == 1
+    assert f"{file}:3:" in answer.output
+    assert "write at least `max_age: 40 s`" in answer.output
+
+
+def test_switching_on_two_readings_is_allowed_and_noted(tmp_path: Path) -> None:
+    file = tmp_path / "home.yaml"
+    file.write_text(
+        "version: 1\nsite: {timezone: UTC}\nmeter: {driver: envoy, every: 5 s}\nloads:\n  boiler:\n"
+        "    actuator: {driver: shelly, host: 192.168.1.40}\n    power: 2 kW\n    start: 2 kW for 1 s\n"
+    )
+    answer = CliRunner().invoke(main, ["check", str(file)])
+    assert answer.exit_code == 0
+    assert "two readings in a row would switch it" in answer.output

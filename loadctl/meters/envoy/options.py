@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from loadctl.core.units import Unit
+from loadctl.core.units import Unit, spell
 
 SourceName = Literal["auto", "readings", "production", "v1", "page", "inverters", "stream", "livedata"]
 
@@ -100,6 +100,13 @@ class EnvoyOptions:
             raise ValueError("`fingerprint` is not a SHA-256: 64 hexadecimal digits, with or without colons")
         if self.username == "installer" and not self.password:
             raise ValueError("`username: installer` needs a `password`")
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("`token` and `token_file` are both given; keep the one that is right")
+        if self.every is not None and self.max_age is not None and self.max_age <= self.every:
+            raise ValueError(
+                f"`max_age: {spell(self.max_age, 's')}` makes each reading too old before the next one comes, after "
+                f"`every: {spell(self.every, 's')}`; write at least `max_age: {spell(2 * self.every, 's')}`"
+            )
         if self.source == "livedata" and self.pv_source == "inverters":
             raise ValueError("`pv_source: inverters` needs `source: production`")
 
