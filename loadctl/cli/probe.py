@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 ATTEMPT_S = 30.0
 POWERS = ("grid_w", "pv_w", "load_w", "battery_w")
+PHASE_POWERS = ("grid_w", "pv_w", "load_w")
 LABELS = {
     "grid_w": "grid",
     "pv_w": "solar panels",
@@ -106,12 +107,17 @@ async def _patiently(read: Callable[[], Awaitable[T]], shared: Shared, deadline:
 
 def _seen(sample: Sample, now: float) -> dict[str, Any]:
     return {
-        **{name: getattr(sample, name) for name in (*POWERS, "soc_pct")},
-        "phases": [{"grid_w": phase.grid_w, "pv_w": phase.pv_w, "load_w": phase.load_w} for phase in sample.phases],
+        **{name: _rounded(getattr(sample, name)) for name in (*POWERS, "soc_pct")},
+        "phases": [{name: _rounded(getattr(phase, name)) for name in PHASE_POWERS} for phase in sample.phases],
         "source": sample.source,
         "flags": sorted(sample.flags),
         "age_s": round(now - sample.read_at, 3),
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    """Round to a milliwatt: sums of what the device said have longer tails."""
+    return None if value is None else round(value, 3)
 
 
 def _state(report: Report) -> dict[str, Any]:
@@ -122,7 +128,7 @@ def _state(report: Report) -> dict[str, Any]:
 def _table(found: dict[str, Any]) -> str:
     rows = [(label, _spelled(name, found[name])) for name, label in LABELS.items() if name in found]
     for number, phase in enumerate(found.get("phases", ()), start=1):
-        powers = (f"{LABELS[name]} {_spelled(name, phase[name])}" for name in ("grid_w", "pv_w", "load_w"))
+        powers = (f"{LABELS[name]} {_spelled(name, phase[name])}" for name in PHASE_POWERS)
         rows.append((f"L{number}", ", ".join(powers)))
     rows += [(name, _state_spelled(state)) for name, state in found.get("actuators", {}).items()]
     width = max(len(label) for label, _ in rows)

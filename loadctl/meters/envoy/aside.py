@@ -36,7 +36,7 @@ class Aside:
 
     def __init__(self, info: Info, now: float) -> None:
         self._ensemble = info.version >= ENSEMBLE_SINCE
-        pages = (POWER, RELAY, SECCTRL, INVENTORY, GENERATOR) if self._ensemble else ()
+        pages = (POWER, INVENTORY, SECCTRL, RELAY, GENERATOR) if self._ensemble else ()
         self._due = dict.fromkeys(pages, now)
         self._batteries: Batteries | None = None if self._ensemble else Batteries(0, None)
         self._charge: Charge | None = None
@@ -52,7 +52,7 @@ class Aside:
         hides the import.
         """
         due = [path for path, at in self._due.items() if at <= now and (path == POWER or not first)]
-        return min(due, key=lambda path: self._due[path], default=None)
+        return min(due, key=self._due.__getitem__, default=None)
 
     def take(self, path: str, text: str, now: float) -> None:
         """Read an answer and plan the next question."""
@@ -112,6 +112,8 @@ class Aside:
             self._inventory = parse_inventory(value)
             if self._inventory.controller:
                 self._due[RELAY] = min(self._due[RELAY], now + _RELAY_S)
+            elif RELAY not in self._at:  # nothing to open, and no generator without it
+                self._due[RELAY] = self._due[GENERATOR] = now + _RARELY_S
         elif path == GENERATOR:
             self._generator = parse_generator(value)
         else:

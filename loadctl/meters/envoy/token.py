@@ -24,7 +24,8 @@ from loadctl.errors import DeviceError, Garbled, Refused, Unreachable
 from loadctl.meters.envoy.options import EnvoyOptions, Login
 from loadctl.meters.envoy.wire import number
 
-BY_HAND = "make one at entrez.enphaseenergy.com (choose site and gateway) and put it under `token` or `token_file`"
+MADE_BY_HAND = "make one at entrez.enphaseenergy.com, for your site and gateway"
+BY_HAND = f"{MADE_BY_HAND}, and put it under `token` or `token_file`"
 
 _AHEAD_S = 30 * 86400.0
 _CLOUD_REST_S, _CLOUD_REST_MOST_S = 900.0, 6 * 3600.0
@@ -149,6 +150,8 @@ class TokenKeeper:
         if self._options.login is None:
             if self._refused:
                 return None
+            if self._options.token_file is not None:
+                raise Refused(f"there is no token in {self._options.token_file}", hint=MADE_BY_HAND)
             raise Refused("the Envoy wants a token from firmware 7 on", hint=f"{BY_HAND}, or set `login`")
         return await self._fetch(self._options.login, serial)
 
