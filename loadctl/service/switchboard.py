@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from loadctl.core.judge import refuses_off
 from loadctl.core.values import ON, Command, Load, Report, Site, State
 from loadctl.drivers import Actuator, Clock
 from loadctl.errors import DeviceError, Refused, Unreachable
@@ -311,10 +312,11 @@ class Switchboard:
     def renew(self, site: Site, state: State) -> None:
         """Once a tick, by the daemon alone: ring the mailboxes that have a lease to renew or a state to look at.
 
-        Only what is known to be on is kept on; a load that is held on by hand is, too.
+        Only what is known to be on is kept on, a load that is held on by hand too. One that refuses to
+        go off is left to its lease.
         """
         for load, standing in zip(site.loads, state.standings, strict=True):
-            self.mailboxes[load.name].tick(load, on=standing.phase is ON)
+            self.mailboxes[load.name].tick(load, on=standing.phase is ON and not refuses_off(standing))
 
     def take(self) -> tuple[Report, ...]:
         """Return what was reported since the last time, oldest first."""
