@@ -17,7 +17,10 @@ from loadctl.errors import DeviceError
 
 @dataclass
 class Relay:
-    """A relay on a virtual wire: `wire` holds what was asked of it and when; it goes off when its lease runs out."""
+    """A relay on a virtual wire: `wire` holds what was asked of it and when; it goes off when its lease runs out.
+
+    `welded`: its contact stays closed whatever it says. `idle`: what hangs on it takes no power.
+    """
 
     lease_s: float | None = 60.0
     settle_s: float = 2.0
@@ -31,6 +34,9 @@ class Relay:
     leased_until: float = 0.0
     power_w: float = 2000.0
     measures: bool = True
+    identity: str | None = None
+    welded: bool = False
+    idle: bool = False
     closed: bool = False
 
     async def apply(self, command: Command) -> Report:
@@ -49,7 +55,7 @@ class Relay:
     @property
     def draws_w(self) -> float:
         self.on = self.on and _now() < self.leased_until
-        return self.power_w if self.on else 0.0
+        return self.power_w if (self.on or self.welded) and not self.idle else 0.0
 
     def runs(self) -> bool:
         return self.draws_w > 0
@@ -69,8 +75,8 @@ class Relay:
             raise self.error
 
     def _report(self, command_id: int | None) -> Report:
-        watts = self.draws_w
-        return Report("", _now(), command_id, on=self.on, watts=watts if self.measures else None, source=Source.US)
+        watts = self.draws_w if self.measures else None
+        return Report("", _now(), command_id, on=self.on, watts=watts, source=Source.US, identity=self.identity)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from loadctl.core.values import OFF, ON, Command, Load, Phase, Report, Site, Standing, State
 from loadctl.errors import Refused, Unreachable
-from loadctl.service.switchboard import Mailbox, Switchboard, make_safe
+from loadctl.service.switchboard import BeforeOn, Mailbox, Switchboard, make_safe
 from tests.home import Relay
 from tests.virtual import VIRTUAL, VirtualClock, VirtualLoop
 
@@ -33,9 +33,12 @@ def _load(name: str) -> Load:
 
 
 @asynccontextmanager
-async def running(**relays: Relay) -> AsyncIterator[Switchboard]:
-    board = Switchboard(VirtualClock(), lambda: None)
-    tasks = [asyncio.create_task(board.open(name, relay).run()) for name, relay in relays.items()]
+async def running(
+    *, before_on: BeforeOn | None = None, identity: str | None = None, **relays: Relay
+) -> AsyncIterator[Switchboard]:
+    more = {} if before_on is None else {"before_on": before_on}
+    board = Switchboard(VirtualClock(), lambda: None, **more)
+    tasks = [asyncio.create_task(board.open(name, relay, identity).run()) for name, relay in relays.items()]
     try:
         yield board
     finally:
@@ -228,6 +231,113 @@ async def test_a_bug_in_one_driver_keeps_no_other_load_on():
     results = await make_safe([(box, Command(0, box.load, 0.0)) for box in boxes])
     assert [report.error and report.detail for report in results] == ["KeyError('output')", None]
     assert fine.on is False
+
+
+@pytest.mark.anyio
+async def test_who_else_answers_at_the_address_is_switched_neither_on_nor_off(caplog):
+    relay = Relay(identity="theirs")
+    async with running(identity="ours", boiler=relay) as board:
+        for number, watts in enumerate((2000.0, 0.0), start=1):
+            board.send([Command(number, "boiler", watts)])
+            reports = await ticking(board, 30, boiler=OFF)
+            assert [report.error for report in reports if report.command_id == number] == ["refused"]
+        assert "another device answers at its address: theirs instead of ours" in reports[-1].detail
+        assert "loadctl adopt boiler" in reports[-1].detail
+        assert not relay.said("on", "off")
+        assert board.mailboxes["boiler"].trouble == "refused"
+        relay.identity = "ours"
+        await ticking(board, 60, boiler=OFF)
+        board.send([Command(3, "boiler", 2000.0)])
+        await ticking(board, 3, boiler=OFF)
+        assert relay.runs()
+        relay.identity = "theirs"
+        board.send([Command(4, "boiler", 0.0)])
+        assert (await ticking(board, 3, boiler=OFF))[-1].error == "refused"
+    assert caplog.text.count("another device answers") == 2
+
+
+@pytest.mark.anyio
+async def test_on_the_way_out_a_stranger_is_left_alone_and_not_waited_for():
+    relay = Relay(identity="theirs", on=True, leased_until=1e9)
+    board = Switchboard(VirtualClock(), lambda: None)
+    box = board.open("boiler", relay, "ours")
+    begin = _now()
+    (report,) = await make_safe([(box, Command(0, "boiler", 0.0))])
+    assert report.error == "refused"
+    assert relay.runs()
+    assert _now() - begin < 1
+
+
+@pytest.mark.anyio
+async def test_a_device_that_is_not_heard_is_told_to_go_off_all_the_same():
+    relay = Relay(error=Unreachable("no route"))
+    async with running(identity="ours", boiler=relay) as board:
+        board.send([Command(1, "boiler", 0.0)])
+        await ticking(board, 3, boiler=OFF)
+    assert [word for _, word in relay.wire] == ["read", "read", "off"]
+
+
+@pytest.mark.anyio
+async def test_an_on_waits_for_what_comes_before_it_a_renewal_and_an_off_do_not():
+    asked: list[float] = []
+
+    async def slow_disk() -> None:
+        asked.append(_now())
+        await asyncio.sleep(0.8)
+
+    relay = Relay(lease_s=60.0)
+    async with running(before_on=slow_disk, boiler=relay) as board:
+        await ticking(board, 1, boiler=OFF)
+        sent_at = _now()
+        board.send([Command(1, "boiler", 2000.0)])
+        await ticking(board, 100, boiler=ON)
+        assert relay.said("on")[0][0] == pytest.approx(sent_at + 0.8)
+        assert len(relay.said("on")) > 3
+        assert asked == [sent_at]
+        off_at = _now()
+        board.send([Command(2, "boiler", 0.0)])
+        await ticking(board, 1, boiler=OFF)
+        assert relay.said("off") == [(off_at, "off")]
+
+
+@pytest.mark.anyio
+async def test_an_off_overtakes_an_on_that_waits_for_the_disk():
+    async def hung_disk() -> None:
+        await asyncio.sleep(1e6)
+
+    relay = Relay()
+    async with running(before_on=hung_disk, boiler=relay) as board:
+        await ticking(board, 1, boiler=OFF)
+        board.send([Command(1, "boiler", 2000.0)])
+        await asyncio.sleep(0.3)
+        off_at = _now()
+        board.send([Command(2, "boiler", 0.0)])
+        await ticking(board, 2, boiler=OFF)
+    assert relay.said("on", "off") == [(off_at, "off")]
+    assert board.counts.superseded == {"boiler": 1}
+
+
+@pytest.mark.anyio
+async def test_a_lease_that_cannot_be_renewed_is_told_once_before_it_ends(caplog):
+    relay = Relay(lease_s=60.0, every_s=1000.0)
+    async with running(boiler=relay) as board:
+        board.send([Command(1, "boiler", 2000.0)])
+        await ticking(board, 5, boiler=ON)
+        relay.error = Unreachable("no route")
+        await ticking(board, 45, boiler=ON)
+        assert relay.draws_w > 0
+        assert (
+            caplog.text.count("boiler: its lease cannot be renewed: no route; the load goes off by itself in 39 s") == 1
+        )
+        failed = board.counts.unrenewed["boiler"]
+        assert failed >= 5
+        assert 5 < (board.mailboxes["boiler"].lease_left_s() or 0) < 20
+        relay.error = None
+        await ticking(board, 60, boiler=ON)
+        assert board.counts.unrenewed["boiler"] == failed
+        relay.error = Unreachable("no route")
+        await ticking(board, 60, boiler=ON)
+    assert caplog.text.count("its lease cannot be renewed") == 2
 
 
 @given(
