@@ -125,6 +125,8 @@ class SiteKeys:
     """Power that is always left to flow to the grid, for example because the meter reads a little low."""
     hold: Annotated[float, Unit("s", most=600)] = 30.0
     """How long what runs may go on running when the meter falls silent; then everything goes to its `safe` state."""
+    steady: Annotated[float, Unit("s", most=3600)] = 60.0
+    """For how long the grid must be back after an outage before anything is switched by the rules again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)

@@ -94,7 +94,13 @@ def _house(data: dict[str, Any], file: str, findings: Findings, drivers: Drivers
     if site is None or web is None or meter is None or findings.faults:
         return None
     ranked = sorted(rules, key=lambda rule: rule.keys.priority or 1_000_000)  # sorted() keeps the order of the file
-    core_site = Site(tuple(rule.load for rule in ranked), site.reserve, site.max_import, site.hold)
+    core_site = Site(
+        loads=tuple(rule.load for rule in ranked),
+        reserve_w=site.reserve,
+        max_import_w=site.max_import,
+        hold_s=site.hold,
+        steady_s=site.steady,
+    )
     actuators = {rule.load.name: rule.device for rule in ranked}
     was = {rule.load.name: rule.keys.was for rule in ranked if rule.keys.was}
     return House(FilePath(file), core_site, zone, meter, actuators, Web(web.host, web.port), was, tuple(findings.notes))

@@ -178,8 +178,6 @@ def _sentence(verdict: Verdict, f: _Facts) -> str:
             return f"stays off: its {load.max_starts} starts of today are used up"
         case Verdict.WINDOW:
             return "outside its hours"
-        case Verdict.FULL:
-            return "has had all it may have today"
         case Verdict.CROWDED:
             return f"stays off: with it the house would draw more than {max_import} from the grid"
         case Verdict.AWAY:

@@ -186,5 +186,6 @@ def _lost_from_sight(load: Load, standing: Standing, sight: Sight, look: Look) -
     if sight.shutdown or sight.lost:
         why = Verdict.SHUTDOWN if sight.shutdown else Verdict.BLIND
         return why, None if load.safe_on or standing.was_on is False else False
-    overdue = standing.wants_on and sight.at - standing.since >= load.min_on_s
+    ours = standing.wants_on and standing.holder is not Holder.HAND
+    overdue = ours and sight.at - standing.since >= load.min_on_s
     return Verdict.FAULT, False if overdue else None

@@ -179,7 +179,8 @@ def _walk(
             if standing.phase is OFF:
                 spare.append(free_w)
             else:
-                spare.append(own_w(load, standing) - import_w)
+                draws_w = own_w(load, standing) if standing.phase is ON and standing.settled_at is None else 0.0
+                spare.append(draws_w - import_w)
             if sight.fresh and tick.sample is not None:
                 standing = _held(load, standing, free_w + room_w, leaving_w, short, sight, tick.sample.read_at)
         else:

@@ -34,7 +34,6 @@ class Verdict(StrEnum):
     ROOM = "room"  # a less important load must be seen stopped first
     SPENT = "spent"  # no start left today
     WINDOW = "window"  # outside its hours
-    FULL = "full"  # the most it may have today is reached
     CROWDED = "crowded"  # would blow the fuse
     AWAY = "away"  # the device cannot run it now: its own protection, no car
     WELDED = "welded"  # it draws power although its switch is off: an alarm

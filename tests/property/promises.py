@@ -30,7 +30,6 @@ TURNS_OFF = SAFE | {
     Verdict.HAND,
     Verdict.FAULT,
     Verdict.WINDOW,
-    Verdict.FULL,
     Verdict.AWAY,
 }
 RUNS_ON_SURPLUS = {Verdict.RUN, Verdict.WAIT_OFF}

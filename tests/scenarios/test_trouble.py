@@ -19,6 +19,7 @@ from loadctl.core.values import (
     Report,
     Sample,
     Site,
+    Source,
     Tick,
     Verdict,
     Wish,
@@ -176,3 +177,13 @@ def test_a_full_boiler_has_had_its_need():
         bench.second(400.0)
     bench.second(400.0)
     assert bench.state.standings[0].needs_missed == 0
+
+
+def test_what_a_person_holds_on_stays_on_while_it_is_lost_from_sight():
+    bench = Bench(Site((BOILER,)))
+    bench.hold(400.0, 5)
+    bench.mail = [Report("boiler", bench.at + 0.5, on=True, source=Source.HAND)]
+    assert bench.second(400.0).verdicts == (Verdict.HAND,)
+    lose_sight(bench)
+    bench.hold(400.0, 1200)
+    assert not bench.sent
