@@ -42,7 +42,8 @@ class Findings:
 
     def fault_at(self, line: int, column: int, path: Path, message: str) -> None:
         """Note down what is wrong at a place that has no key."""
-        self.faults.append(Fault(self.file, min(line, self.last_line), column, spell_path(path), message))
+        said = " ".join(message.split())  # one fault, one line, whatever the value in it is like
+        self.faults.append(Fault(self.file, min(line, self.last_line), column, spell_path(path), said))
 
     def note(self, path: Path, message: str) -> None:
         """Note down what the owner should know although nothing is wrong."""

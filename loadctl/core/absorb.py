@@ -10,6 +10,7 @@ from loadctl.core.surplus import own_w, tallied
 from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Load, Report, Source, Standing
 
 PATIENCE = 3  # read-backs in a row that may fail before a load is lost from sight
+LIES_S = 5.0
 FIRST_RETRY_S = 5.0
 LONGEST_RETRY_S = 60.0  # a load that must go off is told again at least once a minute
 
@@ -27,6 +28,8 @@ def move(load: Load, standing: Standing, trigger: str, at: float, **fields: Any)
 
 def fail(load: Load, standing: Standing, at: float, detail: str, was_on: bool | None) -> Standing:
     """Put a load in FAULT: its state is unknown until it is seen again; the next attempt waits, longer each time."""
+    if standing.phase is STARTING and was_on is None:
+        standing = _started(standing)  # it may have: a start in doubt counts
     failures = standing.failures + 1
     pause_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(failures - 1, 8))
     return move(
@@ -61,6 +64,8 @@ def absorb(load: Load, standing: Standing, report: Report, at: float) -> Standin
 
 def _missed(load: Load, standing: Standing, report: Report, at: float, answers: bool) -> Standing:
     detail = report.detail or report.error or ""
+    if answers and standing.phase is STARTING and report.error == "refused":
+        return fail(load, standing, at, detail, was_on=False)
     if answers and standing.phase in (STARTING, STOPPING):
         return fail(load, standing, at, detail, was_on=None)
     missed = standing.missed + 1
@@ -89,15 +94,18 @@ def _measured(load: Load, standing: Standing, report: Report, at: float) -> Stan
 def _seen_on(load: Load, standing: Standing, report: Report, at: float, answers: bool) -> Standing:
     phase = standing.phase
     if phase is STARTING and answers:
-        return move(load, standing, "seen_on", at, **_switched(load, report, at, on=True))
+        return _started(move(load, standing, "seen_on", at, **_switched(load, report, at, on=True)))
     if phase is STOPPING and answers:
         return fail(load, standing, at, report.detail or "it is still on after it was told to go off", was_on=True)
     if phase is FAULT:
         # a run that was lost from sight goes on; a start that was in doubt begins now
         began_at = standing.switched_at if standing.was_on or not standing.wants_on else at
         fields = {"was_on": True, "switched_at": at if began_at is None else began_at, "detail": ""}
-        return move(load, standing, "seen_on", at, **fields)
+        seen = move(load, standing, "seen_on", at, **fields)
+        return _started(seen) if standing.wants_on and standing.was_on is False else seen
     if phase is OFF:
+        if _lied(load, standing, report):
+            return fail(load, standing, at, "it said that it was off and is on", was_on=True)
         by_hand = standing.was_on is False and report.source in (Source.HAND, Source.UNKNOWN)
         switched = _switched(load, report, at, on=True) | {"wants_on": True}
         return move(load, standing, "seen_on", at, **switched, **_held(load, at, by_hand))
@@ -109,14 +117,15 @@ def _seen_off(load: Load, standing: Standing, report: Report, at: float, answers
     if phase is STOPPING:
         return move(load, standing, "seen_off", at, **_switched(load, report, at, on=False))
     if phase is STARTING and answers:
-        failed = fail(load, standing, at, report.detail or "it stayed off after it was told to go on", was_on=False)
-        return replace(failed, tally=replace(failed.tally, starts=failed.tally.starts - 1))  # it never started
+        return fail(load, standing, at, report.detail or "it stayed off after it was told to go on", was_on=False)
     if phase is FAULT:
         rests_since = standing.switched_at if standing.was_on is False else at
         fields = {"was_on": False, "switched_at": rests_since, "wants_on": False, "detail": ""}
         return move(load, standing, "seen_off", at, **fields)
     if phase is ON:
-        by_hand = report.source is Source.HAND or (report.source is Source.UNKNOWN and load.lease_s is None)
+        by_hand = report.source is Source.HAND or (
+            report.source is Source.UNKNOWN and load.lease_s is None and not _lied(load, standing, report)
+        )
         leaving_w = own_w(load, standing) if standing.settled_at is None else 0.0
         switched = _switched(load, report, at, on=False) | {
             "leaving_w": leaving_w,
@@ -128,6 +137,17 @@ def _seen_off(load: Load, standing: Standing, report: Report, at: float, answers
         # a compressor that is first seen off may have gone off the moment before
         return replace(standing, was_on=False, switched_at=at if load.compressor else standing.switched_at)
     return standing
+
+
+def _lied(load: Load, standing: Standing, report: Report) -> bool:
+    """Tell a relay that takes back what it confirmed from a person, who needs longer to get to it."""
+    since_s = report.read_at - standing.since
+    confirmed = standing.switched_at == standing.since
+    return report.source is Source.UNKNOWN and confirmed and since_s < min(load.settle_s, LIES_S)
+
+
+def _started(standing: Standing) -> Standing:
+    return replace(standing, tally=replace(standing.tally, starts=standing.tally.starts + 1))
 
 
 def _switched(load: Load, report: Report, at: float, *, on: bool) -> dict[str, Any]:

@@ -108,18 +108,17 @@ def _while_off(load: Load, standing: Standing, sight: Sight, look: Look) -> Judg
         return Verdict.WELDED, None
     if not standing.available:
         return Verdict.AWAY, None
-    held_off = not rested(load, standing, sight.at)
-    spent = load.max_starts is not None and standing.tally.starts - standing.today.starts >= load.max_starts
     if look.need:
-        return (Verdict.NEED_AT_RISK, None) if held_off or spent or look.crowded else (Verdict.NEED, True)
+        at_risk = look.crowded or blocked(load, standing, sight.at)
+        return (Verdict.NEED_AT_RISK, None) if at_risk else (Verdict.NEED, True)
     if not look.open:
         return Verdict.WINDOW, None
     if not look.enough(load):
         within_reach = look.free_w + look.below_w + look.leaving_w >= load.start_w
         return (Verdict.ROOM if within_reach else Verdict.REST), None
-    if held_off:
+    if not rested(load, standing, sight.at):
         return Verdict.HELD_OFF, None
-    if spent:
+    if spent(load, standing):
         return Verdict.SPENT, None
     if look.crowded:
         return Verdict.CROWDED, None
@@ -128,6 +127,16 @@ def _while_off(load: Load, standing: Standing, sight: Sight, look: Look) -> Judg
     if look.free_w < load.start_w:
         return Verdict.ROOM, None
     return (Verdict.START, True) if sight.fresh else (Verdict.WAIT_ON, None)
+
+
+def spent(load: Load, standing: Standing) -> bool:
+    """Tell whether today's starts are used up."""
+    return load.max_starts is not None and standing.tally.starts - standing.today.starts >= load.max_starts
+
+
+def blocked(load: Load, standing: Standing, at: float) -> bool:
+    """Tell whether even a need may not start the load now."""
+    return spent(load, standing) or not rested(load, standing, at)
 
 
 def _safe(why: Verdict, load: Load, standing: Standing, sight: Sight) -> Judgement:

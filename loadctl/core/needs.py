@@ -17,7 +17,7 @@ from loadctl.core.values import ON, Load, Mark, Need, Standing, Tally, Window
 MARGIN_S = 60.0  # a relay, a reading and a tick take their time
 MARGIN_SHARE = 0.02  # a 2 kW heater is rarely one of 2 000 W
 MISSED_S = 60.0  # a need with so little left to do was met
-PUT_BACK_DAYS = 2  # a clock that goes back by less is being set right; by more, it was wrong before
+LONGEST_PERIOD_DAYS = 8  # a deadline further ahead than a week was set by a clock that was wrong
 
 
 def is_open(windows: Sequence[Window], wall: datetime) -> bool:
@@ -67,7 +67,7 @@ def marked(load: Load, standing: Standing, wall: datetime, at: float) -> Standin
     marks, missed = [], 0
     for need, mark in zip(load.needs, standing.marks, strict=True):
         day = deadline_day(need, wall)
-        if day > mark.deadline_day or day < mark.deadline_day - PUT_BACK_DAYS:
+        if day > mark.deadline_day or mark.deadline_day > wall.toordinal() + LONGEST_PERIOD_DAYS:
             missed += _missed(load, standing, need, mark, at)
             mark = Mark(day, tallied(load, standing, at))  # noqa: PLW2901
         if not mark.forced and _at_last(load, standing, need, mark, wall, at):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from loadctl.core.absorb import absorb, change, fail, move
-from loadctl.core.judge import A_MOMENT_S, Look, Sight, judge, refuses_off
+from loadctl.core.judge import A_MOMENT_S, Look, Sight, blocked, judge, refuses_off
 from loadctl.core.needs import is_open, marked, pressing
 from loadctl.core.surplus import Stock, draws_nothing, own_w, rested, take_stock, tallied
 from loadctl.core.values import (
@@ -29,7 +30,6 @@ from loadctl.core.values import (
 DOUBTFUL_YEAR = 2020  # a clock before it was never set: no day begins and no need ends by it
 WAITS = frozenset({Verdict.WAIT_ON, Verdict.ROOM, Verdict.HELD_OFF})  # for power that nobody less important gets
 KEEPS_NEED = frozenset({Verdict.NEED, Verdict.BUSY, Verdict.SETTLING, Verdict.BLIND, Verdict.FAULT})
-BREAKS_HAND = frozenset({Verdict.SHED, Verdict.OUTAGE})
 LEARNS_SLOWLY = 0.3
 
 
@@ -42,15 +42,15 @@ def step(site: Site, state: State, tick: Tick) -> Outcome:
     """Decide one tick. Pure: the same site, state and tick give the same outcome."""
     at, sample = tick.at, tick.sample
     standings = _kept(site, state, tick)
+    wishes = {wish.load: wish.on for wish in tick.wishes if wish.until is None or at < wish.until}
     state, sight = _sight(site, state, tick)
     if sample is None or sample.grid_w is None or sight.blind:
         stock = None
     else:
         if sight.fresh:
             _settle(site, standings, sample)
-        held = frozenset(wish.load for wish in tick.wishes)
-        stock = take_stock(site, standings, held, sample, sample.grid_w, at)
-    return _walk(site, state, tick, standings, sight, stock)
+        stock = take_stock(site, standings, wishes.keys(), sample, sample.grid_w, at)
+    return _walk(site, state, tick, standings, sight, stock, wishes)
 
 
 def _kept(site: Site, state: State, tick: Tick) -> list[Standing]:
@@ -153,11 +153,16 @@ def _learned(load: Load, known_w: float | None, step_w: float) -> float:
 
 
 def _walk(
-    site: Site, state: State, tick: Tick, standings: list[Standing], sight: Sight, stock: Stock | None
+    site: Site,
+    state: State,
+    tick: Tick,
+    standings: list[Standing],
+    sight: Sight,
+    stock: Stock | None,
+    wishes: Mapping[str, bool],
 ) -> Outcome:
     """Judge the loads in order of priority, hand the power down, and command what changes."""
     at = tick.at
-    wishes = {wish.load: wish.on for wish in tick.wishes if wish.until is None or at < wish.until}
     shed = _shed(site, standings, stock)
     yields = [False] * len(standings)
     taken_w = rise_w = 0.0
@@ -191,9 +196,11 @@ def _walk(
         look = Look(free_w, room_w, below_w, leaving_w, short, crowded, shed[index], yields[index], open_, need, wish)
         verdict, turn_on = judge(load, standing, sight, look)
 
-        if stock is not None and verdict is Verdict.NEED_AT_RISK and crowded and site.max_import_w is not None:
+        if stock is not None and verdict is Verdict.NEED_AT_RISK and site.max_import_w is not None:
             over_w = stock.grid_w + stock.pending_w + rise_w + load.power_w - site.max_import_w - leaving_w
-            _make_room(index, over_w, site, standings, stock, yields)
+            if crowded and over_w <= room_w and not blocked(load, standing, at):
+                _make_room(index, over_w, site, standings, stock, yields)
+                rise_w += load.power_w  # nobody less important starts on what the fuse has left
         if stock is not None and verdict in WAITS and look.enough(load):
             if verdict is Verdict.ROOM:
                 _make_room(index, load.start_w - free_w - leaving_w, site, standings, stock, yields)
@@ -202,7 +209,7 @@ def _walk(
         if turn_on:
             taken_w += load.power_w
             rise_w += load.power_w
-        holder = _holder(standing.holder, verdict)
+        holder = _holder(standing.holder, verdict, turn_on)
         if holder is not standing.holder:
             standing = replace(standing, holder=holder, hand_until=None)
         if turn_on is not None:
@@ -276,13 +283,13 @@ def _soon(load: Load, standing: Standing, at: float) -> bool:
     return rested(load, standing, at + load.start_for_s)
 
 
-def _holder(holder: Holder, verdict: Verdict) -> Holder:
+def _holder(holder: Holder, verdict: Verdict, turn_on: bool | None) -> Holder:
     if verdict is Verdict.NEED:
         return Holder.NEED
     if holder is Holder.NEED and verdict not in KEEPS_NEED:
         return Holder.RULE
-    if holder is Holder.HAND and verdict in BREAKS_HAND:
-        return Holder.RULE
+    if holder is Holder.HAND and turn_on is False and verdict is not Verdict.HAND:
+        return Holder.RULE  # what we switch off is no person's word any more
     return holder
 
 
@@ -298,5 +305,4 @@ def _ask(load: Load, standing: Standing, turn_on: bool, command_id: int, at: flo
     if not turn_on:
         leaving_w = own_w(load, standing) if standing.phase is ON else 0.0
         return move(load, standing, "stop", at, leaving_w=leaving_w, **asked)
-    started = move(load, standing, "start", at, was_on=None, leaving_w=0.0, measured_w=None, retry_at=None, **asked)
-    return replace(started, tally=replace(started.tally, starts=started.tally.starts + 1))
+    return move(load, standing, "start", at, was_on=None, leaving_w=0.0, measured_w=None, retry_at=None, **asked)

@@ -6,7 +6,7 @@ is leaving is not offered before the meter shows it gone: one watt, one taker.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Load, Sample, Site, Standing, Tally
@@ -71,7 +71,7 @@ class Stock:
 
 
 def take_stock(
-    site: Site, standings: Sequence[Standing], held: frozenset[str], sample: Sample, grid_w: float, at: float
+    site: Site, standings: Sequence[Standing], held: Collection[str], sample: Sample, grid_w: float, at: float
 ) -> Stock:
     """Sort the power of a reading into who has it. `held` names the loads that a person holds by a wish.
 
@@ -99,7 +99,7 @@ def take_stock(
         elif phase is STARTING or (phase is ON and standing.settled_at is not None):
             expected_w = max(load.power_w, standing.measured_w or 0.0)
             pending_w += expected_w
-            own_sum_w += standing.measured_w or 0.0
+            own_sum_w += _visible_w(standing, grid_w, expected_w)
             below += expected_w
         elif phase is ON:
             draws_w = own_w(load, standing)
@@ -124,7 +124,14 @@ def take_stock(
 
 
 def _gone_w(standing: Standing, grid_w: float, at: float) -> float:
-    """Return what the fuse takes off the reading for a load that was switched off: nothing once the meter shows it."""
+    """Return what the fuse takes off the reading for a load that we switched off: nothing once the meter shows it."""
     before_w = standing.grid_before_w
-    shown = before_w is not None and grid_w <= before_w - standing.leaving_w / 2
-    return 0.0 if shown or at - standing.since > GONE_S else standing.leaving_w
+    if before_w is None or at - standing.since > GONE_S or grid_w <= before_w - standing.leaving_w / 2:
+        return 0.0
+    return standing.leaving_w
+
+
+def _visible_w(standing: Standing, grid_w: float, expected_w: float) -> float:
+    """Guess how much of a load that was just switched on the reading shows already."""
+    before_w = standing.grid_before_w
+    return 0.0 if before_w is None else min(max(grid_w - before_w, 0.0), expected_w)

@@ -43,9 +43,13 @@ def application(daemon: Daemon, metrics: Metrics) -> Starlette:
             return PlainTextResponse("ok\n")
         return PlainTextResponse("the meter has not been read yet\n", status_code=503)
 
-    return Starlette(
-        routes=[Route("/metrics", show_metrics), Route("/healthz", healthz), Route("/readyz", readyz)],
-    )
+    async def index(_request: Request) -> Response:
+        return PlainTextResponse(
+            "loadctl\n\n/metrics  for Prometheus\n/healthz  does it tick?\n/readyz   is the meter seen?\n"
+        )
+
+    routes = [("/", index), ("/metrics", show_metrics), ("/healthz", healthz), ("/readyz", readyz)]
+    return Starlette(routes=[Route(path, show) for path, show in routes])
 
 
 async def keep_serving(app: ASGIApp, host: str, port: int) -> None:

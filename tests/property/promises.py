@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from loadctl.core.judge import refuses_off
 from loadctl.core.values import Command, Load, Sample, Source, Verdict
 from tests.house import Appliance, House, Moment
 
@@ -319,7 +320,8 @@ def outage(house: House) -> list[str]:
         if lost_at != at or sample is None or at - sample.read_at > sample.max_age_s:
             continue
         for load, standing in zip(house.site.loads, outcome.state.standings, strict=True):
-            if standing.phase in {"on", "starting"} and not load.safe_on:
+            told = refuses_off(standing)  # it was told and said no: it is told again, with pauses
+            if standing.phase in {"on", "starting"} and not load.safe_on and not told:
                 broken.append(f"{at:g}: the grid is gone and {load.name} is left on")
     return broken
 

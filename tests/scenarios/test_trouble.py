@@ -187,3 +187,54 @@ def test_what_a_person_holds_on_stays_on_while_it_is_lost_from_sight():
     lose_sight(bench)
     bench.hold(400.0, 1200)
     assert not bench.sent
+
+
+def test_a_relay_that_takes_back_its_off_is_a_liar_and_no_hand():
+    bench = running(Site((replace(BOILER, min_on_s=0.0),)))
+    while phase(bench) is not STOPPING:
+        bench.second(1500.0)
+    bench.second(1500.0)
+    assert phase(bench) is OFF
+    bench.mail = [Report("boiler", bench.at + 0.5, on=True)]
+    assert bench.second(1500.0).verdicts == (Verdict.FAULT,)
+    bench.hold(1500.0, 7)
+    assert bench.sent[-1].watts == 0
+    assert len(bench.sent) == 3
+
+
+def test_what_we_switch_off_is_no_persons_word_any_more():
+    bench = Bench(Site((BOILER,), max_import_w=3000.0))
+    bench.hold(400.0, 15)
+    bench.mail = [Report("boiler", bench.at + 0.5, on=True, source=Source.HAND)]
+    bench.hold(400.0, 15)
+    assert bench.second(7000.0).verdicts == (Verdict.SHED,)
+    assert bench.hold(400.0, 5).verdicts != (Verdict.HAND,)
+
+
+def test_a_need_that_may_not_start_asks_nobody_to_make_room():
+    first = replace(BOILER, max_starts=0, needs=(Need(by=time(18), runtime_s=3600.0),))
+    bench = Bench(Site((first, CAR), max_import_w=2500.0), begins=NOON.replace(hour=16, minute=30))
+    bench.mail = [Report("boiler", 0.0, on=False), Report("car", 0.0, on=True)]
+    bench.hold(200.0, 2400)
+    assert phase(bench, 1) is ON
+
+
+def test_refusals_use_up_no_starts_and_doubts_do():
+    for error, starts in (("refused", 0), ("unreachable", 1)):
+        bench = Bench(Site((BOILER,)))
+        outcome = bench.hold(-1600.0, 61)
+        bench.mail = [Report("boiler", bench.at, outcome.commands[0].id, error=error)]
+        bench.second(-1600.0)
+        assert bench.state.standings[0].tally.starts == starts
+
+
+def test_a_weekly_need_is_not_asked_for_twice_by_a_clock_put_back():
+    wednesday = NOON.replace(hour=17, minute=49, second=30)
+    assert wednesday.weekday() == 2
+    need = replace(BOILER, needs=(Need(by=time(18), runtime_s=600.0, days=frozenset({2})),))
+    bench = at_half_past_five(Bench(Site((need,)), begins=wednesday))
+    bench.hold(2400.0, 700)
+    bench.begins -= timedelta(seconds=100)
+    bench.hold(400.0, 300)
+    assert phase(bench) is OFF
+    assert bench.state.standings[0].needs_missed == 0

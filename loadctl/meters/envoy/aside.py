@@ -72,6 +72,7 @@ class Aside:
         if path == POWER and self._digest and isinstance(error, Forbidden):
             # Firmware 5 and 6 show batteries to installers only, and few have any: the load is given, and doubtful.
             self._batteries, self._hidden = Batteries(0, None), True
+            self._due |= dict.fromkeys((INVENTORY, SECCTRL, RELAY, GENERATOR), now + _RARELY_S)
         if missing and path == PRODUCTION:
             self._acb = AcBattery()
         self._due[path] = now + (_RARELY_S if missing or isinstance(error, Forbidden) else _FAILED_S)
