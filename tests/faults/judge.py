@@ -16,6 +16,7 @@ REST_S = 4.0  # rare pages and rests between requests
 STARTS_BLIND_S = MAX_AGE_S + EVERY_S + REST_S
 RUNS_BLIND_S = STARTS_BLIND_S + HOLD_S + 1.0 + REST_S
 HEALS_S = LEASE_S + 75.0  # after a trouble: a lease, the longest pause of the retries
+STEADY_S = 60.0
 UNSEEN_S = 3.0  # a button pressed between a look and the renewal that follows it
 HAND_S = 600.0 + 30.0
 
@@ -27,16 +28,20 @@ def every_second(life: Life) -> Iterator[str]:
     now = life.now()
     machine = life.machine
     blind = now - life.honest_at > RUNS_BLIND_S and machine is not None and now - machine.began_at > RUNS_BLIND_S
+    outage = life.knows_outage()
     for appliance in life.appliances.values():
         relay = appliance.relay
         if not relay.on:
             continue
+        well = now - appliance.sick_until > HEALS_S
+        if outage and well and now - appliance.pressed_at > HEALS_S:
+            yield f"{now:g}: {appliance.name} is on {now - (life.grid_lost_at or 0.0):g} s after the grid was lost"
         ours = relay.source in OURS
         if ours and relay.timer is None:
             yield f"{now:g}: {appliance.name} is on by us and nothing switches it off"
         if machine is None and ours and now - life.dead_since > LEASE_S + 1.0:
             yield f"{now:g}: {appliance.name} is on {now - life.dead_since:g} s after the daemon's end"
-        if blind and not _by_hand(appliance, now) and now - appliance.sick_until > HEALS_S:
+        if blind and well and not _by_hand(appliance, now):
             yield f"{now:g}: {appliance.name} is on, and no reading for {now - life.honest_at:g} s"
 
 
@@ -47,12 +52,12 @@ def _by_hand(appliance: Appliance, now: float) -> bool:
 def promises(life: Life) -> list[str]:
     """All that can be said of what happened so far."""
     broken = list(life.broken)
-    for load in life.house.site.loads:
+    for load in life.promised.loads:
         appliance = life.appliances[load.name]
         broken += minimum_times(life, load, appliance)
         broken += starts(life, load, appliance)
         broken += leases(appliance)
-    return broken
+    return [*broken, *blind_starts(life)]
 
 
 def minimum_times(life: Life, load: Load, appliance: Appliance) -> Iterator[str]:
@@ -111,6 +116,8 @@ def blind_starts(life: Life) -> Iterator[str]:
     for order in life.orders:
         if order.on and order.verdict is Verdict.BLIND:
             yield f"{order.at:g}: {order.load} was told to go on while blind"
+        if order.on and 0 <= order.at - life.grid_back_at < STEADY_S:
+            yield f"{order.at:g}: {order.load} starts {order.at - life.grid_back_at:g} s after the grid came back"
 
 
 def _why(life: Life, name: str, at: float, on: bool, since: float) -> set[Verdict]:

@@ -1,4 +1,4 @@
-"""The whole daemon in virtual time: real drivers, memory on a real disk, emulated devices that misbehave, a plug to pull.
+"""The whole daemon in virtual time: real drivers, memory on a disk, emulated devices that misbehave, a plug to pull.
 
 Time passes for the house whether a daemon runs or not. What happened is kept as it was at the devices' wires; of the
 daemon's own words only its verdicts are kept, to know for which reason it switched. `judge.py` asks the questions.
@@ -34,10 +34,11 @@ from tests.lan import Lan
 Shelly = EmulatedShellyGen1 | EmulatedShellyGen2
 
 LEASE_S = 60.0
+OUTAGE_S = 60.0 + 15.0 + 20.0  # the page of the grid relay is asked every 15 s, a minute later if that failed
 RULES = """\
 version: 1
 site: {timezone: Europe/Amsterdam, max_import: 6 kW}
-meter: {driver: envoy, host: "http://envoy.local", every: 5 s, max_age: 20 s}
+meter: {driver: envoy, host: "http://envoy.local", token: "TOKEN", every: 5 s, max_age: 20 s}
 loads:
   boiler:
     actuator: {driver: shelly, host: boiler.local, lease: 60 s, every: 10 s}
@@ -158,7 +159,10 @@ class Appliance:
 
 @dataclass
 class Life:
-    """Begin it with `begin`, let time pass with `live`; `broken` gathers what a look at every second found wrong."""
+    """Begin it with `begin`, let time pass with `live`; `broken` gathers what a look at every second found wrong.
+
+    It is judged by RULES, whatever `rules` the daemon is given.
+    """
 
     folder: Path
     rules: str = RULES
@@ -172,6 +176,9 @@ class Life:
     sun_w: float = 0.0
     base_w: float = 300.0
     meter_trouble: Trouble | None = None
+    meter_well_since: float = 0.0
+    grid_lost_at: float | None = None
+    grid_back_at: float = -1e9
     boot: int = 1
     trusted: bool = True
 
@@ -179,10 +186,12 @@ class Life:
         loop = asyncio.get_running_loop()
         self.now = loop.time
         self.clock = JumpClock(datetime(2026, 6, 1, 9, 0, tzinfo=UTC), self.now)
-        self.house: House = parse(self.rules, "home.yaml")
+        self.envoy = EmulatedEnvoy(self.now, "8")
+        self.envoy.house.controller = True
+        self.house = self._parsed(self.rules)
+        self.promised = self._parsed(RULES).site
         self.clock.zone = self.house.zone
-        self.envoy = EmulatedEnvoy(self.now, "5")
-        made = {
+        made: dict[str, Shelly] = {
             "boiler": EmulatedShellyGen1(lambda: 2000.0, clock=self.now),
             "heat_pump": EmulatedShellyGen2(lambda: 1500.0, clock=self.now, mac="A8032AAA0003"),
             "pump": EmulatedShellyGen2(lambda: 1000.0, clock=self.now),
@@ -258,7 +267,7 @@ class Life:
                 self.broken.append(f"{self.now():g}: {appliance.name} is on after the exit, {unconfirmed}")
 
     def reload(self, rules: str) -> None:
-        self.house = parse(rules, "home.yaml")
+        self.house = self._parsed(rules)
         self.exits.append((self.now(), self.now() + 15.0))
         self._alive().daemon.reload()
 
@@ -285,6 +294,7 @@ class Life:
 
     def trouble_meter(self, trouble: Trouble | None) -> None:
         self.meter_trouble = trouble
+        self.meter_well_since = self.now()
         kinds = {"500": BoxFault.BROKEN, "html": BoxFault.HTML, "stale": BoxFault.STALE, "nonsense": BoxFault.NONSENSE}
         self.envoy.fault = kinds.get(trouble) if trouble else None
         self._wire_up()
@@ -293,8 +303,24 @@ class Life:
         self.appliances[name].pressed_at = self.now()
         self.appliances[name].device.press(on)
 
+    def grid(self, up: bool) -> None:
+        """Part the house from the grid, or join them again."""
+        self.envoy.house.relay = "closed" if up else "open"
+        if up and self.knows_outage():
+            self.grid_back_at = self.now()
+        self.grid_lost_at = None if up else self.grid_lost_at or self.now()
+
+    def knows_outage(self) -> bool:
+        """Tell whether the daemon had the time to ask the meter for the grid, and was told that it is gone."""
+        if self.grid_lost_at is None or self.meter_trouble is not None or self.machine is None:
+            return False
+        return self.now() - max(self.grid_lost_at, self.meter_well_since, self.machine.began_at) > OUTAGE_S
+
+    def _parsed(self, rules: str) -> House:
+        return parse(rules.replace("TOKEN", self.envoy.token), "home.yaml")
+
     def _wire_up(self) -> None:
-        places = [("envoy.local", self.meter_trouble, self.envoy.app)]
+        places: list[tuple[str, Trouble | None, Any]] = [("envoy.local", self.meter_trouble, self.envoy.app)]
         places += [(known.host, known.trouble, known.device.app) for known in self.appliances.values()]
         self.hosts.clear()
         self.hosts |= {
