@@ -131,3 +131,12 @@ class Moody:
         if self.calls % 500:
             return step(site, state, tick)
         return step(site, replace(state, next_id=state.next_id + 1), tick)
+
+
+def impatient(site: Site, state: State, tick: Tick) -> Outcome:
+    """Any condition has always held."""
+    eager = [
+        replace(standing, held_s=load.start_for_s, held_at=tick.at) if standing.phase is Phase.OFF else standing
+        for load, standing in zip(site.loads, state.standings, strict=True)
+    ]
+    return step(site, replace(state, standings=tuple(eager)), tick)

@@ -306,7 +306,7 @@ def test_the_property_notices_a_core_that_jumps_at_one_sample():
     surge = [Turn(100.0, "surge_w", -30000.0)]
     quick = life(switch(), turns=surge, seconds=200.0)
     assert not quick.live().appliances[0].changes
-    assert quick.live(mutants.forgets(start_for_s=0.0)).appliances[0].changes
+    assert quick.live(mutants.impatient).appliances[0].changes
 
 
 @given(lives(plain=True, naughty=False), st.integers(1, 60))
