@@ -219,6 +219,8 @@ def _matched(load: Load, standing: Standing, report: Report | None, now_at: floa
     if phase is OFF:
         by_hand = report is not None and report.source is Source.HAND
         return replace(standing, was_on=False if on is False or (on and by_hand) else None)
+    if phase is STARTING:  # it may have, and a start in doubt counts
+        standing = replace(standing, tally=replace(standing.tally, starts=standing.tally.starts + 1))
     if on is True:
         if phase is ON:
             return replace(standing, was_on=True)

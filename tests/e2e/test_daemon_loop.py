@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from loadctl.config import House
-from loadctl.core.values import OFF, ON, Outcome, Tick
+from loadctl.core.values import FAULT, OFF, ON, Outcome, Tick, Verdict
 from loadctl.drivers import Shared
 from loadctl.errors import ConfigError, Fault, Unreachable
 from loadctl.service.daemon import Daemon
 from loadctl.service.journal import Journal
+from tests.e2e.until import until
 from tests.home import HomeMeter, Known, Relay, house, rule
 from tests.virtual import VIRTUAL, VirtualClock
 
@@ -40,6 +41,11 @@ async def controlling(home: House, **more: Any) -> AsyncIterator[Daemon]:
     finally:
         daemon.stop("SIGTERM")
         await running
+
+
+def verdicts(daemon: Daemon) -> tuple[Verdict, ...]:
+    assert daemon.last is not None
+    return daemon.last[1].verdicts
 
 
 def _now() -> float:
@@ -340,3 +346,51 @@ async def test_an_answer_wakes_the_loop():
         daemon.observers.append(lambda tick, _: ticks.append(tick.at))
         await asyncio.sleep(20)
     assert any(at == pytest.approx(boiler.said("on")[0][0] + 0.3, abs=0.01) for at in ticks)
+
+
+async def test_a_contact_that_is_welded_is_an_alarm_and_its_power_nobody_elses(caplog):
+    boiler = Relay()
+    meter = HomeMeter([boiler], sun_w=2500)
+    async with controlling(house(meter, (rule("boiler"), boiler))) as daemon:
+        await asyncio.sleep(60)
+        boiler.welded = True
+        meter.sun_w = 0
+        await asyncio.sleep(60)
+        assert boiler.said("off")
+        assert verdicts(daemon) == (Verdict.WELDED,)
+        meter.sun_w = 9000
+        await asyncio.sleep(60)
+        assert len(boiler.said("on")) <= 3
+        boiler.welded = False
+        await asyncio.sleep(60)
+        assert daemon.state.standings[0].phase is ON
+    assert [record for record in caplog.records if "→ welded" in record.message and record.levelname == "WARNING"]
+
+
+async def test_a_load_that_draws_nothing_is_told_and_its_power_goes_to_the_next():
+    boiler, pump = Relay(idle=True), Relay()
+    meter = HomeMeter([boiler, pump], sun_w=2500)
+    async with controlling(house(meter, (rule("boiler"), boiler), (rule("pump"), pump))) as daemon:
+        await asyncio.sleep(120)
+        assert verdicts(daemon)[0] is Verdict.IDLE
+        assert pump.runs()
+        boiler.idle = False
+        await asyncio.sleep(120)
+        assert verdicts(daemon)[0] is Verdict.RUN
+        assert not pump.runs()
+
+
+async def test_a_relay_that_went_dark_goes_off_by_its_lease_and_is_a_fault_until_it_is_seen():
+    boiler = Relay(lease_s=60.0)
+    meter = HomeMeter([boiler], sun_w=2500)
+    async with controlling(house(meter, (rule("boiler"), boiler))) as daemon:
+        await asyncio.sleep(60)
+        boiler.error = Unreachable("no route")
+        dark_at = _now()
+        await until(lambda: not boiler.runs())
+        assert _now() - dark_at <= 60
+        assert daemon.state.standings[0].phase is FAULT
+        assert daemon.switchboard.counts.unrenewed["boiler"] > 0
+        boiler.error = None
+        await asyncio.sleep(120)
+        assert boiler.runs()

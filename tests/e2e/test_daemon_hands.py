@@ -1,0 +1,167 @@
+"""A person's word on a load, and what the page at the door tells of the house; on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from loadctl.config import House
+from loadctl.core.values import OFF, ON, Holder, Report, Source, Verdict
+from loadctl.drivers import Shared
+from loadctl.errors import LoadctlError
+from loadctl.service.counter import answers
+from loadctl.service.daemon import Daemon
+from tests.home import HomeMeter, Relay, house, rule
+from tests.virtual import VIRTUAL, VirtualClock
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend():
+    return VIRTUAL
+
+
+@asynccontextmanager
+async def controlling(home: House) -> AsyncIterator[Daemon]:
+    daemon = Daemon(home, Shared(VirtualClock()))
+    running = asyncio.create_task(daemon.run())
+    try:
+        yield daemon
+    finally:
+        daemon.stop("SIGTERM")
+        await running
+
+
+async def test_on_off_and_back_to_the_rules_at_once():
+    boiler = Relay()
+    meter = HomeMeter([boiler], sun_w=0)
+    async with controlling(house(meter, (rule("boiler", min_on_s=0.0), boiler))) as daemon:
+        await asyncio.sleep(5)
+        assert daemon.override("boiler", on=True, for_s=7200) == (
+            "boiler: held on until Mon 16:00, then its rules decide again"
+        )
+        await asyncio.sleep(1)
+        assert boiler.runs()
+        await asyncio.sleep(600)
+        assert boiler.runs()
+        assert daemon.last is not None
+        assert daemon.last[1].verdicts == (Verdict.HAND,)
+        assert daemon.override("boiler", on=None) == "boiler: back to its rules"
+        await asyncio.sleep(10)
+        assert not boiler.runs()
+        meter.sun_w = 5000
+        await asyncio.sleep(10)
+        assert boiler.runs()
+        daemon.override("boiler", on=False, for_s=60)
+        await asyncio.sleep(1)
+        assert not boiler.runs()
+        await asyncio.sleep(50)
+        assert not boiler.runs()
+        await asyncio.sleep(30)
+        assert boiler.runs()
+        assert daemon.wishes == ()
+
+
+async def test_a_word_is_done_at_once_and_the_latest_counts():
+    boiler = Relay()
+    async with controlling(house(HomeMeter([boiler]), (rule("boiler"), boiler))) as daemon:
+        await asyncio.sleep(5.5)
+        daemon.override("boiler", on=True)
+        said_at = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.2)
+        assert boiler.said("on") == [(said_at, "on")]
+        daemon.override("boiler", on=False)
+        assert len(daemon.wishes) == 1
+        await asyncio.sleep(3)
+        assert not boiler.runs()
+
+
+async def test_auto_also_ends_what_a_hand_at_the_device_began():
+    class Pressed(Relay):
+        def _report(self, command_id: int | None) -> Report:
+            source = Source.HAND if self.said("press") else Source.US
+            return Report("", asyncio.get_running_loop().time(), command_id, on=self.on, source=source)
+
+    boiler = Pressed(every_s=2.0)
+    async with controlling(house(HomeMeter([boiler]), (rule("boiler"), boiler))) as daemon:
+        await asyncio.sleep(5)
+        boiler.wire.append((5.0, "press"))
+        boiler.on, boiler.leased_until = True, 1e9
+        await asyncio.sleep(60)
+        assert daemon.state.standings[0].holder is Holder.HAND
+        assert boiler.runs()
+        daemon.override("boiler", on=None)
+        await asyncio.sleep(10)
+        assert not boiler.runs()
+        assert daemon.state.standings[0].phase is OFF
+
+
+async def test_a_hand_breaks_no_fuse():
+    boiler, oven = Relay(), Relay(on=True, leased_until=1e9)
+    home = house(HomeMeter([boiler, oven], house_w=3000), (rule("boiler"), boiler), max_import_w=4000.0)
+    async with controlling(home) as daemon:
+        await asyncio.sleep(5)
+        daemon.override("boiler", on=True)
+        await asyncio.sleep(60)
+        assert not boiler.said("on")
+        assert daemon.last is not None
+        assert daemon.last[1].verdicts == (Verdict.CROWDED,)
+
+
+async def test_on_the_way_out_a_load_held_on_goes_off_too():
+    boiler = Relay()
+    async with controlling(house(HomeMeter([boiler]), (rule("boiler"), boiler))) as daemon:
+        await asyncio.sleep(5)
+        daemon.override("boiler", on=True)
+        await asyncio.sleep(5)
+        assert boiler.runs()
+    assert not boiler.runs()
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ({"do": "override", "load": "bioler", "state": "on"}, "no load is named bioler: did you mean boiler?"),
+        ({"do": "override", "load": "car", "state": "on"}, "no load is named car: there are boiler, pool_pump"),
+        ({"do": "override", "load": ["boiler"], "state": "on"}, "`load` is the name of a load"),
+        ({"do": "override", "load": "boiler", "state": "hot"}, "`state` is one of on, off, auto"),
+        ({"do": "override", "load": "boiler", "state": "on", "for_s": "2h"}, "`for_s` is a number of seconds"),
+        ({"do": "override", "load": "boiler", "state": "on", "for_s": True}, "`for_s` is a number of seconds"),
+        ({"do": "override", "load": "boiler", "state": "on", "for_s": -5}, "boiler: it can be held for a second to"),
+        ({"do": "override", "load": "boiler", "state": "on", "for_s": float("nan")}, "boiler: it can be held for"),
+        ({"do": "adopt", "load": "boiler"}, "boiler: its device answers and is the one known"),
+        ({"do": "adopt", "load": "boilr"}, "no load is named boilr: did you mean boiler?"),
+        ({"do": "explode"}, "`do` is one of hello, override, adopt, state"),
+        ({"do": ["hello"]}, "`do` is one of hello, override, adopt, state"),
+        ({}, "`do` is one of"),
+    ],
+)
+async def test_what_cannot_be_done_is_said_in_a_sentence(question, said):
+    relays = Relay(), Relay()
+    home = house(HomeMeter(relays), (rule("boiler"), relays[0]), (rule("pool_pump"), relays[1]))
+    async with controlling(home) as daemon:
+        await asyncio.sleep(5)
+        with pytest.raises(LoadctlError) as caught:
+            answers(daemon)(question)
+        assert said in str(caught.value)
+        assert daemon.wishes == ()
+
+
+async def test_what_is_told_of_the_house():
+    boiler = Relay()
+    meter = HomeMeter([boiler], sun_w=2500)
+    async with controlling(house(meter, (rule("boiler"), boiler))) as daemon:
+        with pytest.raises(LoadctlError, match="nothing is decided yet"):
+            answers(daemon)({"do": "state"})
+        await asyncio.sleep(60)
+        assert answers(daemon)({"do": "hello"}) == {"said": "loadctl controls boiler"}
+        told = answers(daemon)({"do": "state"})
+        assert (told["grid_w"], told["pv_w"], told["surplus_w"], told["blind"]) == (-200, 2500, 2200, False)
+        assert told["at"].startswith("2026-06-01T14:00:59")
+        (load,) = told["loads"]
+        assert (load["name"], load["phase"], load["verdict"], load["draws_w"]) == ("boiler", ON, "run", 2000)
+        assert load["why"]
