@@ -76,7 +76,9 @@ class Street:
     async def shows(self, line: str) -> None:
         """Return once `line` stands in the metrics."""
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}") as client, asyncio.timeout(60):
-            while line not in (await client.get("/metrics")).text:
+            while True:
+                if line in (await client.get("/metrics")).text:
+                    return
                 await asyncio.sleep(0.05)
 
     @property

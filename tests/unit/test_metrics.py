@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import time
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadctl.config import House
+from loadctl.core.values import Need
 from loadctl.drivers import Shared
 from loadctl.errors import Refused, Unreachable
 from loadctl.service.daemon import Daemon
+from loadctl.service.memory import FILE, Inline, Memory
 from loadctl.service.metrics import METRICS, OUTCOMES, Metrics, markdown
 from tests.home import HomeMeter, Relay, house, rule
 from tests.virtual import VIRTUAL, VirtualClock, VirtualLoop
@@ -31,8 +34,8 @@ def anyio_backend():
 
 
 @asynccontextmanager
-async def measuring(home: House) -> AsyncIterator[Metrics]:
-    daemon = Daemon(home, Shared(VirtualClock()))
+async def measuring(home: House, memory: Memory | None = None) -> AsyncIterator[Metrics]:
+    daemon = Daemon(home, Shared(VirtualClock()), memory=memory)
     metrics = Metrics(daemon)
     daemon.observers.append(metrics)
     running = asyncio.create_task(daemon.run())
@@ -82,6 +85,38 @@ async def test_a_running_load_in_numbers():
         assert value(metrics, "tick_lateness_seconds_count") == pytest.approx(305, abs=2)
         assert value(metrics, "tick_lateness_seconds_bucket", le="0.001") == pytest.approx(305, abs=2)
         assert value(metrics, "rules_reload_success") == 1
+
+
+@pytest.mark.anyio
+async def test_what_the_memory_knows(tmp_path):
+    boiler = Relay(lease_s=30.0)
+    home = house(HomeMeter([boiler], sun_w=2500), (rule("boiler"), boiler))
+    memory = await Memory.open(tmp_path / FILE, VirtualClock(), home.site, executor=Inline())
+    async with measuring(home, memory) as metrics:
+        await asyncio.sleep(3600)
+        assert value(metrics, "memory_up") == 1
+        assert value(metrics, "energy_joules_total", flow="production") == pytest.approx(2500 * 3600, rel=0.01)
+        assert value(metrics, "energy_joules_total", flow="export") == pytest.approx(200 * 3600, rel=0.1)
+        assert value(metrics, "energy_joules_total", flow="import") == 0
+        assert value(metrics, "lease_renewals_failed_total", appliance="boiler") == 0
+        assert value(metrics, "appliance_needs_missed_total", appliance="boiler") == 0
+        left_s = value(metrics, "appliance_lease_left_seconds", appliance="boiler") or 0.0
+        boiler.error = Unreachable("no route")
+        await asyncio.sleep(12)
+        assert (value(metrics, "lease_renewals_failed_total", appliance="boiler") or 0) >= 1
+        assert (value(metrics, "appliance_lease_left_seconds", appliance="boiler") or 0) < left_s
+    await memory.close()
+
+
+@pytest.mark.anyio
+async def test_a_need_that_was_missed_is_counted():
+    pump = Relay()
+    need = Need(by=time(15, 0), runtime_s=1800.0)
+    home = house(HomeMeter(error=Unreachable("no answer")), (rule("pump", needs=(need,)), pump))
+    async with measuring(home) as metrics:
+        await asyncio.sleep(2 * 3600)
+        assert value(metrics, "appliance_needs_missed_total", appliance="pump") == 1
+        assert value(metrics, "memory_up") is None
 
 
 @pytest.mark.anyio
