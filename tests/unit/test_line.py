@@ -26,7 +26,8 @@ async def ask(line: Line, name: str, done: list[str], *, hurry: bool = False) ->
 
 
 async def test_one_at_a_time_and_the_hurried_after_the_one_in_flight():
-    line, done = Line(), []
+    line = Line()
+    done: list[str] = []
     async with asyncio.TaskGroup() as group:
         for name in "abc":
             group.create_task(ask(line, name, done))
@@ -37,7 +38,8 @@ async def test_one_at_a_time_and_the_hurried_after_the_one_in_flight():
 
 
 async def test_who_gives_up_holds_nobody_up():
-    line, done = Line(), []
+    line = Line()
+    done: list[str] = []
     first, second = (asyncio.create_task(ask(line, name, done)) for name in "ab")
     await asyncio.sleep(0.5)
     second.cancel()
