@@ -71,12 +71,13 @@ class Home:
             await asyncio.sleep(0.05)
 
     def on_disk(self) -> dict[str, tuple[int, float]]:
-        """Starts and seconds of run by load, as another program reads them."""
+        """Starts (one that is on its way counts) and seconds of run by load, as another program reads them."""
         with closing(sqlite3.connect(f"file:{self.file}?mode=ro", uri=True)) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            tally = "json_extract(standing, '$.tally.starts'), json_extract(standing, '$.tally.runtime_s')"
-            rows = connection.execute(f"SELECT load, {tally} FROM standings")
-            return {name: (starts, runtime_s) for name, starts, runtime_s in rows}
+            starts = "json_extract(standing, '$.tally.starts') + (json_extract(standing, '$.phase') = 'starting')"
+            runtime_s = "json_extract(standing, '$.tally.runtime_s')"
+            rows = connection.execute(f"SELECT load, {starts}, {runtime_s} FROM standings")
+            return {name: (count, seconds) for name, count, seconds in rows}
 
     def at_the_wire(self) -> dict[str, int]:
         return {
