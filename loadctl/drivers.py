@@ -160,6 +160,15 @@ class ThoroughMeter(Protocol):
 
 
 @runtime_checkable
+class DetailedMeter(Protocol):
+    """A meter that knows more than power: its panels, their states. For a person's eyes, never for control."""
+
+    async def extras(self) -> Mapping[str, Any]:
+        """Return what can be had after a reading, as plain values. Raises nothing."""
+        ...
+
+
+@runtime_checkable
 class CaredMeter(Protocol):
     """A meter that can tell what may hurt later. Optional; nothing is changed."""
 

@@ -39,15 +39,16 @@ T = TypeVar("T")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--actuators", is_flag=True, help="Read the real state of each load's actuator, too.")
+@click.option("--panels", is_flag=True, help="Also what the meter knows of its panels and devices (Envoy: slow pages).")
 @click.option("--wait", type=Duration(), default="0 s", help="Keep trying for so long until all answer, e.g. 30s.")
-def probe(file: Path, *, as_json: bool, actuators: bool, wait: float) -> None:
+def probe(file: Path, *, as_json: bool, actuators: bool, panels: bool, wait: float) -> None:
     """Read the meter of FILE once and print what it says.
 
     The exit code is 1 for a FILE that cannot be used and 2 if a device does not answer.
     """
     from loadctl.config import load
 
-    found, failures = asyncio.run(_probe(load(file), actuators=actuators, wait_s=wait))
+    found, failures = asyncio.run(_probe(load(file), actuators=actuators, panels=panels, wait_s=wait))
     if found:
         print(json.dumps(found) if as_json else _table(found))
     for failure in failures:
@@ -56,9 +57,9 @@ def probe(file: Path, *, as_json: bool, actuators: bool, wait: float) -> None:
         sys.exit(2)
 
 
-async def _probe(house: House, *, actuators: bool, wait_s: float) -> tuple[dict[str, Any], list[str]]:
+async def _probe(house: House, *, actuators: bool, panels: bool, wait_s: float) -> tuple[dict[str, Any], list[str]]:
     """Ask all devices side by side; return what they said and a line for each that did not."""
-    from loadctl.drivers import LoopClock, Shared, ThoroughMeter
+    from loadctl.drivers import DetailedMeter, LoopClock, Shared, ThoroughMeter
     from loadctl.errors import DeviceError
 
     shared = Shared(LoopClock(house.zone))
@@ -70,6 +71,7 @@ async def _probe(house: House, *, actuators: bool, wait_s: float) -> tuple[dict[
     read_meter = meter.read_whole if isinstance(meter, ThoroughMeter) else meter.read
     reads = [read_meter, *(switch.read for switch in switches)]
     answers = await asyncio.gather(*(_patiently(read, shared, deadline) for read in reads), return_exceptions=True)
+    extras = await meter.extras() if panels and isinstance(meter, DetailedMeter) else {}
     await asyncio.gather(*(device.close() for device in devices))
 
     found: dict[str, Any] = {}
@@ -81,7 +83,7 @@ async def _probe(house: House, *, actuators: bool, wait_s: float) -> tuple[dict[
         elif isinstance(answer, BaseException):
             raise answer
         elif name is None:
-            found |= _seen(answer, shared.clock.now())
+            found |= _seen(answer, shared.clock.now()) | ({"extras": extras} if extras else {})
         else:
             states[name] = _state(answer)
     return found | ({"actuators": states} if actuators else {}), failures
@@ -131,8 +133,16 @@ def _table(found: dict[str, Any]) -> str:
         powers = (f"{LABELS[name]} {_spelled(name, phase[name])}" for name in PHASE_POWERS)
         rows.append((f"L{number}", ", ".join(powers)))
     rows += [(name, _state_spelled(state)) for name, state in found.get("actuators", {}).items()]
+    for name, value in found.get("extras", {}).items():
+        rows += [(name, _plain(item)) for item in (value if isinstance(value, list | tuple) else (value,))]
     width = max(len(label) for label, _ in rows)
     return "\n".join(f"{label:{width}}  {text}" for label, text in rows)
+
+
+def _plain(item: Any) -> str:
+    if isinstance(item, dict):
+        return ", ".join(f"{name} {_plain(value)}" for name, value in item.items())
+    return ", ".join(map(str, item)) if isinstance(item, list | tuple) else str(item)
 
 
 def _spelled(name: str, value: Any) -> str:

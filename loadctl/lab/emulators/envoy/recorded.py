@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -12,18 +14,24 @@ from starlette.routing import Route
 
 from loadctl.lab.emulators.envoy.gate import Gate
 
+_TIMES = re.compile(rb'("(?:timestamp|readingTime|last_update)"\s*:\s*)(\d+)')
+
 
 class RecordedEnvoy:
     """Plays a recording byte for byte; what was not recorded is a 404. With `auth` it wants what its firmware wanted.
+
+    With a `clock` the recording lives: its times of reading go on with the clock, as if nothing had changed since.
 
     `routes.json`: `{"firmware", "serial", "routes": [{"path", "file", "status", "type"}]}`, `path` with its query;
     `stream_meter.txt` is sent at once and the stream left open.
     """
 
-    def __init__(self, case: Path, *, auth: bool = False) -> None:
+    def __init__(self, case: Path, *, auth: bool = False, clock: Callable[[], float] | None = None) -> None:
         recorded = json.loads((case / "routes.json").read_text("utf-8"))
         self._routes = {route["path"]: route for route in recorded["routes"]}
         self._case = case
+        self._clock = clock
+        self._begun_at = clock() if clock else 0.0
         self._gate = Gate(recorded.get("serial") or "990000000000", lambda: 0.0) if auth else None
         self.firmware: str = recorded["firmware"]
         self.serial: str = recorded.get("serial") or ""
@@ -58,4 +66,10 @@ class RecordedEnvoy:
         if route is None:
             return Response("404 - Not Found", 404, media_type="text/plain")
         headers = {"Content-Type": route["type"]} if route["type"] else {}
-        return Response((self._case / route["file"]).read_bytes(), route["status"], headers)
+        return Response(self._aged((self._case / route["file"]).read_bytes()), route["status"], headers)
+
+    def _aged(self, body: bytes) -> bytes:
+        if self._clock is None:
+            return body
+        older_s = int(self._clock() - self._begun_at)
+        return _TIMES.sub(lambda found: found[1] + str(int(found[2]) + older_s).encode(), body)
