@@ -145,6 +145,27 @@ async def test_another_device_at_the_address_is_not_switched(make: Any) -> None:
 
 
 @BOTH
+async def test_an_on_that_reached_a_stranger_is_taken_back(make: Any) -> None:
+    """The address changed hands after the last look: only the look behind the ON can tell."""
+    clock = Clock()
+    mine, other = make(clock=clock.now), make(clock=clock.now, mac="AABBCCDDEEFF")
+    answering = [mine]
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answering[0].app(scope, receive, send)
+
+    async with serve(app) as url:
+        driver = Shelly(ShellyOptions(host=url), Shared(clock))
+        await driver.read()
+        answering[0] = other
+        with pytest.raises(Refused, match="another device"):
+            await driver.apply(on())
+        assert [switching.on for switching in other.relays[0].switchings] == [True, False]
+        assert not other.on
+        await driver.close()
+
+
+@BOTH
 async def test_the_address_on_the_label_is_minded_from_the_start(make: Any) -> None:
     clock = Clock()
     device = make(clock=clock.now, mac="A0B1C2D3E4F5")

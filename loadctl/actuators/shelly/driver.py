@@ -7,6 +7,7 @@ back. The state is set absolutely, never toggled; an OFF never carries a timer, 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from math import ceil
 from typing import Any
 
@@ -22,6 +23,10 @@ from loadctl.errors import DeviceError, Garbled, Refused, Unreachable
 
 _PATIENCE_S = 10.0  # a whole request with its login; httpx's own time-outs start anew with each byte
 _SPACING_GEN1_S, _SPACING_S = 1.0, 0.5  # rest between requests: the ESP8266 of Gen1 chokes on less
+
+
+class _Stranger(Refused):
+    """Another device has the address."""
 
 
 class Shelly:
@@ -121,7 +126,13 @@ class Shelly:
                 await self._rest()  # a renewal can wait; a switching goes at once
         self._relay = None  # whatever happens from here on, it is not known until read back
         await self._set(on, lease_s)
-        after = await self._look()
+        try:
+            after = await self._look()
+        except _Stranger:
+            if on:  # it took the address over since the last look: what was meant for ours is taken back from it
+                with suppress(DeviceError):
+                    await self._set(False, None)
+            raise
         if after.on is not on:
             raise self._stayed(after)
         if lease_s is not None and not _is_armed(before, after, lease_s):
@@ -213,7 +224,7 @@ class Shelly:
 
     def _recognise(self, mac: str) -> None:
         if self._identity and mac != self._identity:
-            raise Refused(
+            raise _Stranger(
                 f"{self._where}: another device answers there: {mac} instead of {self._identity}",
                 hint="give both fixed addresses in the router; if you replaced it, restart loadctl and check `mac`",
             )
