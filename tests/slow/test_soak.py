@@ -57,7 +57,7 @@ loads:
     power: 1 kW
     need: 2 h by 20:00
 """
-MOST_GROWTH_B = 100_000.0  # in an hour of the house, by tracemalloc
+MOST_GROWTH_B = 20_000.0  # in an hour of the house, by tracemalloc
 
 
 @dataclass(frozen=True, slots=True)
