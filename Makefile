@@ -8,7 +8,7 @@ PEERS := $(VENV)/.peers
 DEBIAN := faketime prometheus shellcheck systemd
 ARGS ?=
 
-.PHONY: help demo run test check lint types layers bench slow schema clean
+.PHONY: help demo test check lint types layers bench faults slow schema clean
 
 help:            ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -45,6 +45,9 @@ layers: $(STAMP)
 
 bench: $(STAMP)  ## measure; prints a table
 	$(BIN)/python -m pytest -m bench -s tests/bench $(ARGS)
+
+faults: $(STAMP) ## what happens when things break: the whole matrix on real sockets, as a table (minutes)
+	$(BIN)/python -m tests.faults $(ARGS)
 
 slow: $(PEERS)   ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)
