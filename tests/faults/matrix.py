@@ -249,6 +249,7 @@ def moves_house(sick: str, *, short: bool = False) -> Trial:
         stranger = EmulatedShellyGen1(mac="E868E7BB9999") if sick == GEN1 else EmulatedShellyGen2(mac="A8032ABB9999")
         async with opened() as street, serve(stranger.app) as url:
             await street.all_run()
+            await street.settled()  # the look behind the ON is over
             street.wires[NAMES[sick]].target = url
             since = time.monotonic()
             await _fault_is_shown(street, sick)

@@ -129,7 +129,7 @@ class Shelly:
         try:
             after = await self._look()
         except _Stranger:
-            if on:  # it took the address over since the last look: what was meant for ours is taken back from it
+            if before is not None and on and not before.on:  # it got the ON that was meant for ours: take it back
                 with suppress(DeviceError):
                     await self._set(False, None)
             raise
