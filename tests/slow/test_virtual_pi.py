@@ -6,26 +6,23 @@ An emulated pin has no pull: at an input the level says nothing, only that it is
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.slow.virtual_pi import Missing, VirtualPi, build
+from tests.slow.debian import Missing, cache_of
+from tests.slow.virtual_pi import VirtualPi, build
 
 pytestmark = pytest.mark.slow
 
 HIGH, LOW = 17, 27
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "loadctl-tests/virtual-pi"
 
 
 @pytest.fixture(scope="module")
 def virtual_pi() -> VirtualPi:
-    CACHE.mkdir(parents=True, exist_ok=True)
     try:
-        return build(CACHE)
+        return build(cache_of("virtual-pi"))
     except Missing as missing:
         pytest.skip(str(missing))
 
