@@ -160,6 +160,15 @@ class Street:
         """Return once every load is judged by surplus again."""
         await until(lambda: all(words and words[-1][1] is Verdict.RUN for words in self.said.values()))
 
+    async def renewed(self, device: str) -> None:
+        """Return when a lease has just been renewed and read back: no command is on its way."""
+        await self.settled()
+        shelly = self.shelly(device)
+        before = shelly.relays[0].timer
+        await until(lambda: shelly.relays[0].timer != before)
+        asked = len(shelly.requests)
+        await until(lambda: len(shelly.requests) > asked)
+
     async def went(self, device: str, to: bool, since: float, limit_s: float) -> float:
         """Return how long after `since` the contact moved to `to`."""
         contact = self.contacts[device]
