@@ -29,7 +29,7 @@ def move(load: Load, standing: Standing, trigger: str, at: float, **fields: Any)
 def fail(load: Load, standing: Standing, at: float, detail: str, was_on: bool | None) -> Standing:
     """Put a load in FAULT: its state is unknown until it is seen again; the next attempt waits, longer each time."""
     if standing.phase is STARTING and was_on is None:
-        standing = _started(standing)  # it may have: a start in doubt counts
+        standing = started(standing)  # it may have: a start in doubt counts
     failures = standing.failures + 1
     pause_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2 ** min(failures - 1, 8))
     return move(
@@ -94,7 +94,7 @@ def _measured(load: Load, standing: Standing, report: Report, at: float) -> Stan
 def _seen_on(load: Load, standing: Standing, report: Report, at: float, answers: bool) -> Standing:
     phase = standing.phase
     if phase is STARTING and answers:
-        return _started(move(load, standing, "seen_on", at, **_switched(load, report, at, on=True)))
+        return started(move(load, standing, "seen_on", at, **_switched(load, report, at, on=True)))
     if phase is STOPPING and answers:
         return fail(load, standing, at, report.detail or "it is still on after it was told to go off", was_on=True)
     if phase is FAULT:
@@ -102,7 +102,7 @@ def _seen_on(load: Load, standing: Standing, report: Report, at: float, answers:
         began_at = standing.switched_at if standing.was_on or not standing.wants_on else at
         fields = {"was_on": True, "switched_at": at if began_at is None else began_at, "detail": ""}
         seen = move(load, standing, "seen_on", at, **fields)
-        return _started(seen) if standing.wants_on and standing.was_on is False else seen
+        return started(seen) if standing.wants_on and standing.was_on is False else seen
     if phase is OFF:
         if _lied(load, standing, report):
             return fail(load, standing, at, "it said that it was off and is on", was_on=True)
@@ -146,7 +146,8 @@ def _lied(load: Load, standing: Standing, report: Report) -> bool:
     return report.source is Source.UNKNOWN and confirmed and since_s < min(load.settle_s, LIES_S)
 
 
-def _started(standing: Standing) -> Standing:
+def started(standing: Standing) -> Standing:
+    """Count a start: when the load is seen on, or when it will never be known whether it was."""
     return replace(standing, tally=replace(standing.tally, starts=standing.tally.starts + 1))
 
 

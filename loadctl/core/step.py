@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from loadctl.core.absorb import absorb, change, fail, move
+from loadctl.core.absorb import absorb, change, fail, move, started
 from loadctl.core.judge import A_MOMENT_S, Look, Sight, blocked, judge, refuses_off
 from loadctl.core.needs import is_open, marked, pressing
 from loadctl.core.surplus import Stock, draws_nothing, own_w, rested, take_stock, tallied
@@ -304,5 +304,6 @@ def _ask(load: Load, standing: Standing, turn_on: bool, command_id: int, at: flo
     }
     if not turn_on:
         leaving_w = own_w(load, standing) if standing.phase is ON else 0.0
+        standing = started(standing) if standing.phase is STARTING else standing
         return move(load, standing, "stop", at, leaving_w=leaving_w, **asked)
     return move(load, standing, "start", at, was_on=None, leaving_w=0.0, measured_w=None, retry_at=None, **asked)

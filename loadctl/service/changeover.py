@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import replace
 
 from loadctl.config import Device, House
+from loadctl.core.absorb import started
 from loadctl.core.step import start
-from loadctl.core.values import OFF, Command, Load, Site, Standing, State, Wish
+from loadctl.core.values import OFF, STARTING, Command, Load, Site, Standing, State, Wish
 
 
 def safe_command(rule: Load, standing: Standing, at: float) -> Command | None:
@@ -43,6 +44,7 @@ def carry_over(old: Site, state: State, house: House, kept: set[str], at: float,
 
 def _exchanged(standing: Standing, at: float) -> Standing:
     was_off = standing.phase is OFF and standing.was_on is False
+    standing = started(standing) if standing.phase is STARTING else standing
     return Standing(
         phase=OFF,
         since=standing.since if was_off else at,

@@ -166,6 +166,26 @@ async def test_an_on_that_reached_a_stranger_is_taken_back(make: Any) -> None:
 
 
 @BOTH
+async def test_a_stranger_that_is_on_of_its_own_stays_on(make: Any) -> None:
+    """The address changed hands between our ON and the look behind it."""
+    clock = Clock()
+    mine, other = make(clock=clock.now), make(clock=clock.now, mac="AABBCCDDEEFF")
+    other.press(True)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await (other if mine.on else mine).app(scope, receive, send)
+
+    async with serve(app) as url:
+        driver = Shelly(ShellyOptions(host=url), Shared(clock))
+        await driver.read()
+        with pytest.raises(Refused, match="another device"):
+            await driver.apply(on())
+        assert mine.on
+        assert other.on
+        await driver.close()
+
+
+@BOTH
 async def test_the_address_on_the_label_is_minded_from_the_start(make: Any) -> None:
     clock = Clock()
     device = make(clock=clock.now, mac="A0B1C2D3E4F5")

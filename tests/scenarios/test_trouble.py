@@ -238,3 +238,14 @@ def test_a_weekly_need_is_not_asked_for_twice_by_a_clock_put_back():
     bench.hold(400.0, 300)
     assert phase(bench) is OFF
     assert bench.state.standings[0].needs_missed == 0
+
+
+def test_a_start_that_is_called_back_before_it_was_seen_counts():
+    bench = Bench(Site((BOILER,)))
+    bench.hold(-1600.0, 61)
+    bench.mail = []
+    bench.second(-1600.0, (Wish("boiler", on=False),))
+    assert phase(bench) is STOPPING
+    bench.second(-1600.0)
+    assert phase(bench) is OFF
+    assert bench.state.standings[0].tally.starts == 1

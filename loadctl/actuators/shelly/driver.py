@@ -26,7 +26,13 @@ _SPACING_GEN1_S, _SPACING_S = 1.0, 0.5  # rest between requests: the ESP8266 of 
 
 
 class _Stranger(Refused):
-    """Another device has the address."""
+    """Another device has the address; `relay` as it was seen there, if that was asked."""
+
+    relay: Relay | None = None
+
+    def runs_for(self, lease_s: float | None) -> bool:
+        """Tell whether its relay is on under a timer of just our lease."""
+        return self.relay is not None and self.relay.on and lease_s is not None and self.relay.timer_s == lease_s
 
 
 class Shelly:
@@ -128,8 +134,8 @@ class Shelly:
         await self._set(on, lease_s)
         try:
             after = await self._look()
-        except _Stranger:
-            if before is not None and on and not before.on:  # it got the ON that was meant for ours: take it back
+        except _Stranger as stranger:
+            if on and stranger.runs_for(lease_s):  # it got the ON that was meant for ours: take it back
                 with suppress(DeviceError):
                     await self._set(False, None)
             raise
@@ -179,7 +185,11 @@ class Shelly:
         else:
             status = await self._rpc("Shelly.GetStatus", {}, device)
             relay = answers.gen2_relay(status, device, self._options.channel, self._where)
-        self._recognise(relay.mac)
+        try:
+            self._recognise(relay.mac)
+        except _Stranger as stranger:
+            stranger.relay = relay
+            raise
         self._relay = relay
         return relay
 
