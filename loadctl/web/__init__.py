@@ -1,1 +1,1 @@
-"""."""
+"""The HTTP side, inside the daemon's own event loop."""
