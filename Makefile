@@ -28,8 +28,9 @@ $(PEERS): Makefile | $(STAMP)
 demo: $(STAMP)   ## the main job on an embedded home, no hardware needed; ARGS='--for 20s'
 	$(BIN)/loadctl demo $(ARGS)
 
+# Four workers on two cores: much of the time a test waits for a real process or a real second.
 test: check $(PEERS)  ## lint, type and test everything (this is what CI runs)
-	$(BIN)/python -m pytest -n auto -rs $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal -rs $(ARGS)
 
 check: lint types layers
 
