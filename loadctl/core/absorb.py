@@ -10,7 +10,6 @@ from loadctl.core.surplus import own_w, tallied
 from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Load, Report, Source, Standing
 
 PATIENCE = 3  # read-backs in a row that may fail before a load is lost from sight
-LIES_S = 5.0
 FIRST_RETRY_S = 5.0
 LONGEST_RETRY_S = 60.0  # a load that must go off is told again at least once a minute
 
@@ -104,8 +103,6 @@ def _seen_on(load: Load, standing: Standing, report: Report, at: float, answers:
         seen = move(load, standing, "seen_on", at, **fields)
         return started(seen) if standing.wants_on and standing.was_on is False else seen
     if phase is OFF:
-        if _lied(load, standing, report):
-            return fail(load, standing, at, "it said that it was off and is on", was_on=True)
         by_hand = standing.was_on is False and report.source in (Source.HAND, Source.UNKNOWN)
         switched = _switched(load, report, at, on=True) | {"wants_on": True}
         return move(load, standing, "seen_on", at, **switched, **_held(load, at, by_hand))
@@ -123,9 +120,7 @@ def _seen_off(load: Load, standing: Standing, report: Report, at: float, answers
         fields = {"was_on": False, "switched_at": rests_since, "wants_on": False, "detail": ""}
         return move(load, standing, "seen_off", at, **fields)
     if phase is ON:
-        by_hand = report.source is Source.HAND or (
-            report.source is Source.UNKNOWN and load.lease_s is None and not _lied(load, standing, report)
-        )
+        by_hand = report.source is Source.HAND or (report.source is Source.UNKNOWN and load.lease_s is None)
         leaving_w = own_w(load, standing) if standing.settled_at is None else 0.0
         switched = _switched(load, report, at, on=False) | {
             "leaving_w": leaving_w,
@@ -137,13 +132,6 @@ def _seen_off(load: Load, standing: Standing, report: Report, at: float, answers
         # a compressor that is first seen off may have gone off the moment before
         return replace(standing, was_on=False, switched_at=at if load.compressor else standing.switched_at)
     return standing
-
-
-def _lied(load: Load, standing: Standing, report: Report) -> bool:
-    """Tell a relay that takes back what it confirmed from a person, who needs longer to get to it."""
-    since_s = report.read_at - standing.since
-    confirmed = standing.switched_at == standing.since
-    return report.source is Source.UNKNOWN and confirmed and since_s < min(load.settle_s, LIES_S)
 
 
 def started(standing: Standing) -> Standing:

@@ -189,19 +189,6 @@ def test_what_a_person_holds_on_stays_on_while_it_is_lost_from_sight():
     assert not bench.sent
 
 
-def test_a_relay_that_takes_back_its_off_is_a_liar_and_no_hand():
-    bench = running(Site((replace(BOILER, min_on_s=0.0),)))
-    while phase(bench) is not STOPPING:
-        bench.second(1500.0)
-    bench.second(1500.0)
-    assert phase(bench) is OFF
-    bench.mail = [Report("boiler", bench.at + 0.5, on=True)]
-    assert bench.second(1500.0).verdicts == (Verdict.FAULT,)
-    bench.hold(1500.0, 7)
-    assert bench.sent[-1].watts == 0
-    assert len(bench.sent) == 3
-
-
 def test_what_we_switch_off_is_no_persons_word_any_more():
     bench = Bench(Site((BOILER,), max_import_w=3000.0))
     bench.hold(400.0, 15)

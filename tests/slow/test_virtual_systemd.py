@@ -208,6 +208,7 @@ def test_a_stop_is_clean_and_says_so(told, load):
     off = told.next_switched(load, on=False, after=at)
     assert told.said("SIGTERM: stopping", at) < off["at"] < told.said(f"{load}: off, confirmed", at)
     assert stopped["memory"]["standings"][load]["phase"] == "off"
+    assert stopped["memory"]["standings"][load]["tally"]["starts"] == len(told.switched(load, on=True))
 
 
 def test_uninstalling_leaves_rules_and_history(told):
