@@ -63,7 +63,7 @@ def _kept(site: Site, state: State, tick: Tick) -> list[Standing]:
             index = places.get(report.load, -1)
             if index >= 0:
                 standings[index] = absorb(site.loads[index], standings[index], report, at)
-    new_day = _day(state.day, tick) != state.day and tick.wall.toordinal() > state.day
+    new_day = _day(state.day, tick) > state.day
     for index, standing in enumerate(standings):
         load = site.loads[index]
         if (standing.phase is STARTING or standing.phase is STOPPING) and at - standing.asked_at > site.answer_s:
