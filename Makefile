@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 # Independent programs that the tests hold loadctl against; without one its tests are skipped, and say so.
-DEBIAN := faketime prometheus shellcheck systemd
+DEBIAN := faketime mbpoll prometheus shellcheck systemd
 ARGS ?=
 
 .PHONY: help demo test check lint types layers bench faults slow schema clean

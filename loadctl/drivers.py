@@ -20,11 +20,14 @@ from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import httpx
 
 from loadctl.core.values import Command, Load, Report, Sample
+
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -76,10 +79,18 @@ class Shared:
     clock: Clock
     client: Callable[..., httpx.AsyncClient] = field(default=httpx.AsyncClient)
     _lines: dict[str, Line] = field(default_factory=dict, repr=False, compare=False)
+    _common: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def line(self, address: str) -> Line:
         """Return the line to the device at `address`, the same for all its loads."""
         return self._lines.setdefault(address, Line())
+
+    def common(self, key: str, make: Callable[[], T]) -> T:
+        """Return what drivers share under `key` (a server, a bus), made at the first call; it counts its own users."""
+        if key not in self._common:
+            self._common[key] = make()
+        found: T = self._common[key]
+        return found
 
 
 class Meter(Protocol):
@@ -126,6 +137,41 @@ class Actuator(Protocol):
 
     async def close(self) -> None:
         """Let go of the device; what the load does then is the driver's to document."""
+        ...
+
+
+@runtime_checkable
+class Charger(Protocol):
+    """An actuator that sets a current: a wallbox. It obeys `Command.amps` and `Command.phases`.
+
+    `step_a`: the steps in which the current can be set. `switches_phases`: it can change between one and three phases
+    itself, pausing the car as it must, within one `apply`. `rise_s`: how long to wait between two rises.
+    """
+
+    step_a: float
+    switches_phases: bool
+    rise_s: float
+
+
+@runtime_checkable
+class Dimmer(Protocol):
+    """An actuator that sets a power in watts. It obeys `Command.watts`.
+
+    `step_share`: its finest step as a share of the load's `power`; `least_share`: what it cannot go below and still be
+    on. `rise_s`: how long to wait between two rises.
+    """
+
+    step_share: float
+    least_share: float
+    rise_s: float
+
+
+@runtime_checkable
+class Wakeable(Protocol):
+    """A charger that can wake a car that fell asleep. Optional; asked once in a while for a car that takes nothing."""
+
+    async def wake(self) -> None:
+        """Do what makes a sleepy car look at its socket again. Raises DeviceError."""
         ...
 
 

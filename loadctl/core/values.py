@@ -1,4 +1,5 @@
-"""The words of loadctl as frozen values. Power in W, energy in Wh, time in s; what is not known is None, never 0.
+"""The words of loadctl as frozen values. Power in W, energy in Wh, time in s, prices in money per kWh; what is not known
+is None, never 0.
 
 Signs: `grid_w` + import, - export; `battery_w` + discharging, - charging. `at` and `read_at` are monotonic seconds that
 are only ever subtracted; `wall` is the site's aware local time.
@@ -6,9 +7,13 @@ are only ever subtracted; `wall` is the site's aware local time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, time
 from enum import StrEnum
+from typing import Literal
+
+from loadctl.core.conditions import Condition
 
 
 class Phase(StrEnum):
@@ -34,6 +39,8 @@ class Verdict(StrEnum):
     ROOM = "room"  # a less important load must be seen stopped first
     SPENT = "spent"  # no start left today
     WINDOW = "window"  # outside its hours
+    UNMET = "unmet"  # its `when` does not hold
+    ENOUGH = "enough"  # had its daily maximum
     CROWDED = "crowded"  # would blow the fuse
     AWAY = "away"  # the device cannot run it now: its own protection, no car
     WELDED = "welded"  # it draws power although its switch is off: an alarm
@@ -44,11 +51,13 @@ class Verdict(StrEnum):
     SHED = "shed"  # the house draws more than `max_import`
     # runs, because...
     RUN = "run"  # there is surplus for it
+    CHEAP = "cheap"  # partly or wholly bought: cheaper now than later, or than it is worth
     WAIT_OFF = "wait_off"  # too little surplus, not yet for long enough
     HELD_ON = "held_on"  # its minimum time on is not over
     NEED = "need"  # it must, whatever the weather
     IDLE = "idle"  # its switch is on and it draws nothing: thermostat open, breaker off
     # either way...
+    MODE = "mode"  # its mode says so: off, fast, the minimum
     BUSY = "busy"  # a command is on its way
     SETTLING = "settling"  # switched just now; the meter has yet to show it
     NEED_AT_RISK = "need_at_risk"  # a need wants it to run and something above needs forbids it
@@ -65,6 +74,15 @@ class Holder(StrEnum):
     RULE = "rule"
     NEED = "need"
     HAND = "hand"
+
+
+class Mode(StrEnum):
+    """How a person wants a load to be run. A load that cannot be throttled knows OFF, SOLAR and FAST (simply on)."""
+
+    OFF = "off"
+    SOLAR = "solar"  # by its rules
+    SOLAR_MIN = "solar+min"  # at its least power at any time, more by its rules
+    FAST = "fast"  # all it can take
 
 
 class Source(StrEnum):
@@ -113,22 +131,30 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A wish to an actuator. `watts` 0 is off; a load that cannot be throttled takes any other number as on."""
+    """A wish to an actuator. `watts` 0 is off; a load that cannot be throttled takes any other number as on.
+
+    For a load with a current, `amps` says what it may draw on each of its `phases`; `watts` is then only what that comes
+    to at the nominal voltage.
+    """
 
     id: int
     load: str
     watts: float
     phases: int | None = None
     lease_s: float | None = None
+    amps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """A fact from an actuator; with a `command_id` it answers that command, without it is an observation.
 
-    `on` None: not known. `watts`: measured draw, None where the device does not measure. `available` False: the device
-    cannot run the load now (protection, no car). `satisfied`: its own thermostat is done. `error`: the kind of the
-    DeviceError that ended the attempt, and `detail` its sentence.
+    `on` None: not known. `watts`: measured draw, None where the device does not measure. `limit_w`: the most that the
+    device lets the load draw now; `phases`: on how many it does, as measured while it draws. `connected`: a car is
+    plugged in. `available` False: the device cannot run the load now (protection, no car). `satisfied`: its own
+    thermostat is done, the car is full. `need_left_wh`: what the device knows to be left to do. `inputs`: what else it
+    measures, such as `temperature`, in base units. `error`: the kind of the DeviceError that ended the attempt, and
+    `detail` its sentence.
     """
 
     load: str
@@ -145,25 +171,118 @@ class Report:
     satisfied: bool | None = None
     error: str | None = None
     detail: str = ""
+    phases: int | None = None
+    need_left_wh: float | None = None
+    inputs: tuple[tuple[str, float], ...] = ()
+
+
+EVERY_DAY = frozenset(range(7))  # Monday is day 0
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """A moment of each day: a time of day or, with `sun`, so long after (negative: before) sunrise or sunset."""
+
+    time: time = time(0)
+    sun: Literal["sunrise", "sunset"] | None = None
+    offset_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """Days of the year, (month, day) to (month, day), both included; it may cross the new year."""
+
+    start: tuple[int, int]
+    end: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Hours of the day in which a load may run on its rules; `start` > `end` crosses midnight. Monday is day 0."""
+    """Hours of the day in which a load may run on its rules. `start` not before `end`: it crosses midnight.
 
-    start: time
-    end: time
-    days: frozenset[int] = frozenset(range(7))
+    `days` and `season` are those of the day on which the hours begin.
+    """
+
+    start: Clock
+    end: Clock
+    days: frozenset[int] = EVERY_DAY
+    season: Season | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A value of a named input to be reached, such as a temperature or a car's charge.
+
+    `wh_per_unit`: the energy that raises it by one; None: not known, then `Need.takes_s` says how long to allow.
+    """
+
+    input: str
+    target: float
+    wh_per_unit: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a load must get by a time of day, whatever the weather: one of `energy_wh`, `runtime_s`."""
+    """What a load must get by a moment of the day, whatever the weather: one of `energy_wh`, `runtime_s`, `level`, `full`.
 
-    by: time
+    `full`: until its own thermostat opens (or its car stops charging). `takes_s`: how long that is expected to take at
+    most. `every_days` > 1: once in so many days, counted from when it was last met.
+    """
+
+    by: Clock
     energy_wh: float | None = None
     runtime_s: float | None = None
-    days: frozenset[int] = frozenset(range(7))
+    level: Level | None = None
+    full: bool = False
+    takes_s: float = 7200.0
+    days: frozenset[int] = EVERY_DAY
+    every_days: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Battery:
+    """What a load may take from the house battery; charges in %.
+
+    Above `claim_above_pct` it may have the power that would charge the battery (None: never). Above
+    `discharge_above_pct` it may draw up to `discharge_w` out of it (None: never; 0 W: what runs may run on, nothing
+    starts on it). A limit that was passed holds until the charge is `band_pct` below it.
+    """
+
+    claim_above_pct: float | None = None
+    discharge_above_pct: float | None = None
+    discharge_w: float = 0.0
+    band_pct: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Powers that a load can be set to: `least_w` to `most_w` in steps of `step_w`.
+
+    `phases`, `volts`: for a load with a current; None: it is set in watts.
+    """
+
+    least_w: float
+    most_w: float
+    step_w: float
+    phases: int | None = None
+    volts: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """How a load with a range of power follows the sun.
+
+    `ranges`: by their least power; more than one for a charger that switches phases. `every_s`: between two rises.
+    `phase_up_s`, `phase_down_s`: so long there must be power for more phases, or too little for so many;
+    `phase_pause_s` between two changes of phases, `phase_changes` a day at most.
+    """
+
+    ranges: tuple[Range, ...]
+    every_s: float = 5.0
+    phase_up_s: float = 300.0
+    phase_down_s: float = 120.0
+    phase_pause_s: float = 600.0
+    phase_changes: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +290,9 @@ class Load:
     """The rule of one appliance. It starts when `start_w` is free for `start_for_s`, stops when the house imports more
     than `stop_import_w` for `stop_for_s` because of it (negative: when it exports less than that).
 
-    `least_w` < `power_w` marks a load that can follow power in steps of `step_w`; equal, it is on or off.
+    `power_w` is what it draws at most; `follow` marks a load that can be set to less, and then `start_w` and the
+    conditions to stop are about its least power. `worth`: a kWh for it may cost so much. `daily_runtime_s`,
+    `daily_energy_wh`: no more a day by its rules. `share`: loads with the same number in a row share power equally.
     """
 
     name: str
@@ -180,8 +301,6 @@ class Load:
     start_for_s: float
     stop_import_w: float
     stop_for_s: float
-    least_w: float = 0.0
-    step_w: float = 0.0
     min_on_s: float = 0.0
     min_off_s: float = 0.0
     max_starts: int | None = None
@@ -193,6 +312,14 @@ class Load:
     shed_below_pct: float | None = None  # while the grid is gone it may run on the battery down to this charge
     windows: tuple[Window, ...] = ()
     needs: tuple[Need, ...] = ()
+    when: Condition | None = None
+    battery: Battery = Battery()
+    worth: float | None = None
+    daily_runtime_s: float | None = None
+    daily_energy_wh: float | None = None
+    follow: Follow | None = None
+    mode: Mode = Mode.SOLAR
+    share: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +344,83 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class ModeWish:
+    """A person's choice of a load's mode, until another."""
+
+    load: str
+    mode: Mode
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Boost:
+    """Once more than the rules say: `need`, with its deadline on the day with the ordinal `day`."""
+
+    load: str
+    need: Need
+    day: int
+    until: float | None = None  # monotonic; some time after the deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Nobody is at home: needs wait until `until`. `away` tells this wish from the others in the memory's file."""
+
+    until: float | None = None
+    away: Literal[True] = True
+
+
+AnyWish = Wish | ModeWish | Boost | Away
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A named value from outside, in its base unit (truth as 0 or 1); older than `max_age_s` it is not known."""
+
+    value: float
+    read_at: float
+    max_age_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Daylight:
+    """Sunrise and sunset of one day, as POSIX timestamps."""
+
+    rise: float
+    set: float
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A stretch of the time to come: POSIX `start`, how long, and what is expected of it.
+
+    `surplus_w`: power that the house will not use itself, our loads apart; None: nobody knows.
+    """
+
+    start: float
+    length_s: float
+    surplus_w: float | None
+    import_price: float
+    export_price: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is expected: prices now, `slots` from now on in order, daylight by the ordinal of the day.
+
+    None of it is needed to be right: without any outlook needs are met all the same.
+    """
+
+    import_price: float = 0.30
+    export_price: float = 0.08
+    slots: tuple[Slot, ...] = ()
+    daylight: Mapping[int, Daylight] = field(default_factory=dict)
+
+
+NO_OUTLOOK = Outlook()
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """All that the core may know at one moment. `reports` are those that came since the last tick, oldest first."""
 
@@ -224,8 +428,10 @@ class Tick:
     wall: datetime
     sample: Sample | None
     reports: tuple[Report, ...] = ()
-    wishes: tuple[Wish, ...] = ()
+    wishes: tuple[AnyWish, ...] = ()
     shutdown: bool = False
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    outlook: Outlook = NO_OUTLOOK
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,14 +445,26 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """The tally at which a need's present period began; `deadline_day` is the ordinal of the day it ends on.
+    """One period of a need: the tally at which it began, the ordinal of the day it ends on.
 
-    `forced`: its last moment has come, it runs from then on until it is met or its time is over.
+    `forced`: its last moment has come, it runs from then on until it is met or its time is over. `met_day`: on which day
+    it was seen met, for needs that stay met (`full`, `level`, `every_days`).
     """
 
+    need: Need
     deadline_day: int
     tally: Tally
     forced: bool = False
+    met_day: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a load's needs make it worth to pay: it takes power that costs up to `price` per kWh, bought and unsold
+    together; None: its needs are met, or nothing is known to plan with. `latest`: when it must start (POSIX)."""
+
+    price: float | None = None
+    latest: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +478,11 @@ class Standing:
     `settled_at`: a reading from then on is sure to show the last switching; `leaving_w`: what went off with it,
     `grid_before_w`: the grid before it. `tally` is complete up to `tallied_at`; `today` is the tally at the beginning
     of the site's day.
+
+    A load that follows the sun: `target_w` is the power it was last set to, on `phases`, at `changed_at`; `using`: on how
+    many phases it really draws; `phases_at`: their last change; `phases_held_s`: how long another number would have
+    been better; `phase_changes`: today's. `truths`: the last word of each comparison in `when`, for its hysteresis;
+    `claims`, `discharges`: the battery's charge was above the load's limit.
     """
 
     phase: Phase = OFF
@@ -276,6 +499,14 @@ class Standing:
     grid_before_w: float | None = None
     measured_w: float | None = None
     learned_w: float | None = None
+    target_w: float | None = None
+    phases: int | None = None
+    using: int | None = None
+    changed_at: float | None = None
+    phases_at: float | None = None
+    phases_held_s: float = 0.0
+    phase_changes: int = 0
+    need_left_wh: float | None = None
     holder: Holder = Holder.RULE
     hand_until: float | None = None
     retry_at: float | None = None
@@ -289,6 +520,9 @@ class Standing:
     today: Tally = Tally()
     marks: tuple[Mark, ...] = ()
     needs_missed: int = 0
+    truths: tuple[bool | None, ...] = ()
+    claims: bool = False
+    discharges: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +536,8 @@ class State:
     outage_since: float | None = None
     steady_since: float | None = None  # the grid is back since then and has yet to prove steady
     day: int = 0  # proleptic ordinal of the site's day that the tallies belong to
+    plans: tuple[Plan, ...] = ()  # empty: nothing planned yet
+    planned_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
