@@ -19,7 +19,7 @@ from loadctl.config.house import Device, House, Web
 from loadctl.config.keys import BetweenKeys, LoadKeys, SiteKeys, WebKeys
 from loadctl.config.sense import Rule, sense
 from loadctl.config.validate import checked
-from loadctl.core.values import Load, Need, Site, Window
+from loadctl.core.values import Clock, Load, Need, Site, Window
 from loadctl.drivers import LoopClock, Shared, driver_class
 from loadctl.meters import METERS
 
@@ -173,7 +173,6 @@ def _load(name: str, keys: LoadKeys, lease_s: float | None, settle_s: float) -> 
         start_for_s=_given(keys.start.hold if keys.start else None, 60.0),
         stop_import_w=stop_w,
         stop_for_s=_given(keys.stop.hold if keys.stop else None, 120.0),
-        least_w=keys.power,
         min_on_s=_given(keys.min_on, least_s),
         min_off_s=_given(keys.min_off, least_s),
         max_starts=keys.max_starts,
@@ -184,16 +183,17 @@ def _load(name: str, keys: LoadKeys, lease_s: float | None, settle_s: float) -> 
         hand_hold_s=keys.hand_hold,
         shed_below_pct=keys.shed_below,
         windows=tuple(window for between in keys.between for window in _windows(between)),
-        needs=tuple(Need(need.by, need.energy, need.runtime, need.days) for need in keys.need),
+        needs=tuple(Need(Clock(need.by), need.energy, need.runtime, days=need.days) for need in keys.need),
     )
 
 
 def _windows(between: BetweenKeys) -> list[Window]:
     """One window; a whole day is two, since begin and end at the same time of day would be none."""
-    if between.start != between.to:
-        return [Window(between.start, between.to, between.days)]
-    noon = between.start.replace(hour=12)
-    return [Window(between.start, noon, between.days), Window(noon, between.to, between.days)]
+    start, end = Clock(between.start), Clock(between.to)
+    if start != end:
+        return [Window(start, end, between.days)]
+    noon = Clock(between.start.replace(hour=12))
+    return [Window(start, noon, between.days), Window(noon, end, between.days)]
 
 
 def _given(value: float | None, default: float) -> float:

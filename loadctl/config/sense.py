@@ -95,9 +95,9 @@ def _needs(load: Load, path: Path, findings: Findings) -> None:
     is_open = _open_minutes(load.windows)
     for index, need in enumerate(load.needs):
         place = (*path, "need", index)
-        ends = [day * _DAY_MIN + _minute(need.by) for day in sorted(need.days)]
+        ends = [day * _DAY_MIN + _minute(need.by.time) for day in sorted(need.days)]
         if not all(is_open[(end - 1) % _WEEK_MIN] for end in ends):
-            findings.fault(place, f"`by {need.by:%H:%M}` lies outside its hours; {_better_end(load, need)}")
+            findings.fault(place, f"`by {need.by.time:%H:%M}` lies outside its hours; {_better_end(load, need)}")
             continue
         needed_s = need.runtime_s if need.runtime_s is not None else (need.energy_wh or 0.0) * 3600 / load.power_w
         there_s = min(_open_before(end, ends, is_open) for end in ends) * 60.0
@@ -108,12 +108,12 @@ def _needs(load: Load, path: Path, findings: Findings) -> None:
         else:
             asked = f"{spell(need.energy_wh or 0, 'Wh')} ({spell(ceil(needed_s / 60) * 60, 's')})"
             most = spell(int(there_s / 3600 * load.power_w / 100) * 100.0, "Wh")
-        message = f"{asked} cannot be had by {need.by:%H:%M}: {spell(there_s, 's')} are allowed"
-        findings.fault(place, f"{message}; write at most `{most} by {need.by:%H:%M}` or allow longer hours")
+        message = f"{asked} cannot be had by {need.by.time:%H:%M}: {spell(there_s, 's')} are allowed"
+        findings.fault(place, f"{message}; write at most `{most} by {need.by.time:%H:%M}` or allow longer hours")
 
 
 def _better_end(load: Load, need: Need) -> str:
-    ends = sorted({f"{window.end:%H:%M}" for window in load.windows if window.days & need.days})
+    ends = sorted({f"{window.end.time:%H:%M}" for window in load.windows if window.days & need.days})
     if not ends:
         return "its hours never fall on " + ", ".join(DAYS[day] for day in sorted(need.days))
     return "write " + " or ".join(f"`by {end}`" for end in ends)
@@ -125,9 +125,9 @@ def _open_minutes(windows: Sequence[Window]) -> list[bool]:
         return [True] * _WEEK_MIN
     minutes = [False] * _WEEK_MIN
     for window in windows:
-        length = (_minute(window.end) - _minute(window.start)) % _DAY_MIN
+        length = (_minute(window.end.time) - _minute(window.start.time)) % _DAY_MIN
         for day in window.days:
-            begin = day * _DAY_MIN + _minute(window.start)
+            begin = day * _DAY_MIN + _minute(window.start.time)
             for minute in range(begin, begin + length):
                 minutes[minute % _WEEK_MIN] = True
     return minutes

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loadctl.config import House, Web, parse
 from loadctl.config.sense import NOISE_W
 from loadctl.core.units import spell
-from loadctl.core.values import Load, Need, Site, Window
+from loadctl.core.values import Clock, Load, Need, Site, Window
 from loadctl.errors import ConfigError
 from tests.unit.tiny_drivers import TINY
 
@@ -41,6 +41,10 @@ def faults(lines: str) -> str:
     return str(caught.value)
 
 
+def at(hour: int) -> Clock:
+    return Clock(time(hour))
+
+
 def test_the_smallest_home():
     home = house(f"{HEAD}  boiler:\n{PLUG}    power: 2 kW\n")
     assert home.site == Site(
@@ -52,7 +56,6 @@ def test_the_smallest_home():
                 start_for_s=60,
                 stop_import_w=200,
                 stop_for_s=120,
-                least_w=2000,
                 min_on_s=120,
                 min_off_s=120,
                 settle_s=12,
@@ -102,16 +105,15 @@ loads:
         start_for_s=60,
         stop_import_w=800,
         stop_for_s=120,
-        least_w=2000,
         min_on_s=600,
         min_off_s=300,
         max_starts=12,
         settle_s=12,
         lease_s=120,
-        needs=(Need(time(18), energy_wh=6000),),
+        needs=(Need(at(18), energy_wh=6000),),
     )
-    assert pump.windows == (Window(time(9), time(19)),)
-    assert pump.needs == (Need(time(19), runtime_s=14400),)
+    assert pump.windows == (Window(at(9), at(19)),)
+    assert pump.needs == (Need(at(19), runtime_s=14400),)
     assert (pump.lease_s, pump.settle_s) == (None, 3)
 
 
@@ -173,10 +175,10 @@ def test_the_rest_of_the_keys():
 
 def test_a_whole_day_is_always_open():
     assert boiler("power: 1 kW; between: 00:00-24:00").windows == (
-        Window(time(0), time(12)),
-        Window(time(12), time(0)),
+        Window(at(0), at(12)),
+        Window(at(12), at(0)),
     )
-    assert boiler("power: 1 kW; between: 20:00-24:00").windows == (Window(time(20), time(0)),)
+    assert boiler("power: 1 kW; between: 20:00-24:00").windows == (Window(at(20), at(0)),)
     assert "begin and end at 09:00" in faults("power: 1 kW; between: 09:00-09:00")
 
 
