@@ -39,7 +39,7 @@ def instant(clock: Clock, day: int, zone: tzinfo, daylight: Mapping[int, Dayligh
 
 def opening(window: Window, day: int, zone: tzinfo, daylight: Mapping[int, Daylight]) -> tuple[float, float] | None:
     """Return from when to when the hours are that begin on `day`; None: that day has none."""
-    if (day - 1) % 7 not in window.days or not in_season(window.season, day):
+    if not _has(window, day):
         return None
     start = instant(window.start, day, zone, daylight)
     end = instant(window.end, day + crosses_midnight(window), zone, daylight)
@@ -48,17 +48,24 @@ def opening(window: Window, day: int, zone: tzinfo, daylight: Mapping[int, Dayli
 
 def is_open(windows: Sequence[Window], wall: datetime, daylight: Mapping[int, Daylight]) -> bool:
     """Tell whether `wall` lies in one of the windows; no window at all means always."""
-    if not windows:
-        return True
-    zone, now, today = wall.tzinfo, wall.timestamp(), wall.toordinal()
+    return not windows or any(_is_open(window, wall, daylight) for window in windows)
+
+
+def _is_open(window: Window, wall: datetime, daylight: Mapping[int, Daylight]) -> bool:
+    today = wall.toordinal()
+    if not wall.fold and window.start.sun is None and window.end.sun is None:
+        # The faces of clocks say the same as the instants, until an hour comes again; and they are quickly asked.
+        face, start, end = wall.time(), window.start.time, window.end.time
+        if start < end:
+            return start <= face < end and _has(window, today)
+        return (start <= face and _has(window, today)) or (face < end and _has(window, today - 1))
+    zone, now = wall.tzinfo, wall.timestamp()
     if zone is None:
         raise ValueError("the site's time has a zone")
-    for window in windows:
-        # Hours that begin an hour before sunrise may begin the evening before, where the nights are white.
-        for day in (today, today - 1, today + 1) if window.start.sun else (today, today - 1):
-            hours = opening(window, day, zone, daylight)
-            if hours is not None and hours[0] <= now < hours[1]:
-                return True
+    for day in (today - 1, today, today + 1):  # hours that begin before sunrise may begin on the evening before
+        hours = opening(window, day, zone, daylight)
+        if hours is not None and hours[0] <= now < hours[1]:
+            return True
     return False
 
 
@@ -73,15 +80,18 @@ def crosses_midnight(window: Window) -> bool:
     return _hour(start, _EARLIEST) >= _hour(end, _LATEST)
 
 
-def in_season(season: Season | None, day: int) -> bool:
+def in_season(season: Season, day: int) -> bool:
     """Tell whether the day with the ordinal `day` lies in the season; both its ends do."""
-    if season is None:
-        return True
     found = date.fromordinal(day)
     today = (found.month, found.day)
     if season.start <= season.end:
         return season.start <= today <= season.end
     return today >= season.start or today <= season.end
+
+
+def _has(window: Window, day: int) -> bool:
+    """Tell whether the hours of `window` begin on the day with the ordinal `day`."""
+    return (day - 1) % 7 in window.days and (window.season is None or in_season(window.season, day))
 
 
 def _hour(clock: Clock, sun: Mapping[str, float]) -> float:
