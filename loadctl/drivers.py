@@ -158,7 +158,8 @@ class Dimmer(Protocol):
     """An actuator that sets a power in watts. It obeys `Command.watts`.
 
     `step_share`: its finest step as a share of the load's `power`; `least_share`: what it cannot go below and still be
-    on. `rise_s`: how long to wait between two rises.
+    on. `rise_s`: how long to wait between two rises. Its options carry `rated`, in W: what the load draws at 100 %;
+    that is the load's `power` unless the rule file gives one.
     """
 
     step_share: float

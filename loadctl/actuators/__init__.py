@@ -2,5 +2,7 @@
 
 ACTUATORS = {
     "gpio": "loadctl.actuators.gpio:Gpio",
+    "gpio-burst": "loadctl.actuators.gpio_burst:GpioBurst",
     "shelly": "loadctl.actuators.shelly:Shelly",
+    "shelly-dimmer": "loadctl.actuators.shelly:ShellyDimmer",
 }

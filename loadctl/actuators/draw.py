@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadctl.core.surplus import draws_nothing
+from loadctl.core.surplus import draws_nothing, least_w
 from loadctl.core.units import spell
 from loadctl.core.values import Load
 from loadctl.drivers import Finding, Level
@@ -38,7 +38,7 @@ def judge_draw(load: Load, *, on: bool, watts: float | None) -> Finding:
             f"it is on and draws {drawn}, not {power}",
             "is its thermostat satisfied, its breaker off, or `power` wrong?",
         )
-    if not (1 - _NEAR) * (load.least_w or load.power_w) <= watts <= (1 + _NEAR) * load.power_w:
+    if not (1 - _NEAR) * least_w(load) <= watts <= (1 + _NEAR) * load.power_w:
         return Finding(
             "power",
             Level.WARNING,

@@ -8,7 +8,7 @@ import pytest
 
 from loadctl.actuators.draw import judge_draw
 from loadctl.actuators.shelly import ShellyOptions, care
-from loadctl.actuators.shelly.answers import Relay
+from loadctl.actuators.shelly.answers import Output
 from loadctl.actuators.shelly.care import Settings, Vitals, Wish
 from loadctl.core.values import Load
 from loadctl.drivers import Finding, Level
@@ -153,7 +153,7 @@ def test_a_password_that_is_not_asked_for():
 
 
 def test_a_tripped_protection_is_a_danger():
-    [finding] = care.judge_relay(Relay("AABBCCDDEEFF", on=False, errors=("overtemp",)))
+    [finding] = care.judge_output(Output("AABBCCDDEEFF", on=False, errors=("overtemp",)))
     assert (finding.level, "overtemp" in finding.message) == (DANGER, True)
 
 

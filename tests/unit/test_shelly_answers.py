@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from loadctl.actuators.shelly import ShellyOptions
-from loadctl.actuators.shelly.answers import About, Relay, about, gen1_relay, gen2_relay, source
+from loadctl.actuators.shelly.answers import RELAY, About, Output, about, gen1_output, gen2_output, source
 from loadctl.actuators.shelly.options import base_url
 from loadctl.core.values import Source
 from loadctl.errors import DeviceError, Garbled
@@ -49,16 +49,16 @@ def test_gen1_relay_with_a_timer() -> None:
         "meters": [{"power": 1.0, "is_valid": True}, {"power": 812.5, "is_valid": True}],
         "mac": MAC,
     }
-    assert gen1_relay(status, PLUG, 1, "x") == Relay(
+    assert gen1_output(status, PLUG, RELAY, 1, "x") == Output(
         MAC, on=True, source="http", watts=812.5, timer_s=120, timer_started_at=1708330000, timer_left_s=77
     )
     status["meters"][1]["is_valid"] = False
-    assert gen1_relay(status, PLUG, 1, "x").watts is None
+    assert gen1_output(status, PLUG, RELAY, 1, "x").watts is None
 
 
 def test_gen1_of_the_first_days_tells_only_what_is_left() -> None:
     status = {"relays": [{"ison": True, "has_timer": True, "timer_remaining": 5}]}
-    relay = gen1_relay(status, PLUG, 0, "x")
+    relay = gen1_output(status, PLUG, RELAY, 0, "x")
     assert (relay.mac, relay.timer_s, relay.timer_left_s, relay.has_timer) == (MAC, None, 5, True)
 
 
@@ -67,13 +67,13 @@ def test_gen1_of_the_first_days_tells_only_what_is_left() -> None:
 )
 def test_gen2_relay_counts_its_timer_on_the_clock_of_the_device(unixtime: Any, left: float | None) -> None:
     switch = {"output": True, "source": "HTTP_in", "timer_started_at": 1000.5, "timer_duration": 120, "apower": None}
-    relay = gen2_relay({"switch:0": switch, "sys": {"unixtime": unixtime, "mac": MAC}}, PLUS, 0, "x")
+    relay = gen2_output({"switch:0": switch, "sys": {"unixtime": unixtime, "mac": MAC}}, PLUS, RELAY, 0, "x")
     assert (relay.timer_left_s, relay.has_timer, relay.watts) == (left, True, None)
 
 
 def test_gen2_relay_that_has_protected_itself() -> None:
     switch = {"output": False, "source": "HTTP_in", "errors": ["overpower", "overtemp"], "apower": 0.0}
-    relay = gen2_relay({"switch:1": switch}, PLUS, 1, "x")
+    relay = gen2_output({"switch:1": switch}, PLUS, RELAY, 1, "x")
     assert relay.errors == ("overpower", "overtemp")
     assert source(relay, wanted=False, leased=True) is Source.PROTECTION
 
@@ -81,9 +81,9 @@ def test_gen2_relay_that_has_protected_itself() -> None:
 @pytest.mark.parametrize("on", ["true", 1, None])
 def test_a_state_that_is_neither_on_nor_off_is_garbled(on: Any) -> None:
     with pytest.raises(Garbled, match="does not say whether it is on"):
-        gen1_relay({"relays": [{"ison": on}]}, PLUG, 0, "x")
+        gen1_output({"relays": [{"ison": on}]}, PLUG, RELAY, 0, "x")
     with pytest.raises(Garbled, match="does not say whether it is on"):
-        gen2_relay({"switch:0": {"output": on}}, PLUS, 0, "x")
+        gen2_output({"switch:0": {"output": on}}, PLUS, RELAY, 0, "x")
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ def test_a_state_that_is_neither_on_nor_off_is_garbled(on: Any) -> None:
     ],
 )
 def test_who_switched_it(word: str, on: bool, timer: bool, wanted: bool | None, who: Source) -> None:
-    relay = Relay(MAC, on=on, source=word, timer_s=120.0 if timer else None)
+    relay = Output(MAC, on=on, source=word, timer_s=120.0 if timer else None)
     assert source(relay, wanted, leased=True) is who
 
 
 def test_without_a_lease_an_on_of_ours_needs_no_timer() -> None:
-    relay = Relay(MAC, on=True, source="http")
+    relay = Output(MAC, on=True, source="http")
     assert source(relay, wanted=True, leased=False) is Source.US
     assert source(relay, wanted=None, leased=False) is Source.UNKNOWN
 
@@ -136,8 +136,8 @@ BODIES = JSON.filter(lambda body: isinstance(body, dict))
 def test_whatever_a_device_answers_is_read_or_refused(body: dict[str, Any], channel: int) -> None:
     for read in (
         lambda: about(body | {"mac": MAC}, "x"),
-        lambda: gen1_relay(body, PLUG, channel, "x"),
-        lambda: gen2_relay(body, PLUS, channel, "x"),
+        lambda: gen1_output(body, PLUG, RELAY, channel, "x"),
+        lambda: gen2_output(body, PLUS, RELAY, channel, "x"),
     ):
         with suppress(DeviceError):
             read()

@@ -1,6 +1,7 @@
 """What in a Shelly could hurt later, as findings of `loadctl doctor`, and the settings that put it right. No I/O.
 
-Names of settings: shelly-api-docs.shelly.cloud, gen1 `/settings/relay/{n}` and gen2 `Switch.GetConfig`.
+Names of settings: shelly-api-docs.shelly.cloud, gen1 `/settings/relay/{n}`, `/settings/light/{n}` and gen2
+`Switch.GetConfig`, `Light.GetConfig`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from math import ceil
 
-from loadctl.actuators.shelly.answers import Json, Relay, number
+from loadctl.actuators.shelly.answers import RELAY, Json, Kind, Output, number
 from loadctl.actuators.shelly.options import ShellyOptions
 from loadctl.core.units import spell
 from loadctl.core.values import Load
@@ -66,18 +67,18 @@ class Wish:
     power_on_off: bool = False
 
     def gen1(self) -> dict[str, str]:
-        """The query of `/settings/relay/{n}`."""
+        """The query of `/settings/relay/{n}` or `/settings/light/{n}`."""
         timer = {} if self.auto_off_s is None else {"auto_off": f"{self.auto_off_s:.0f}"}
         return timer | ({"default_state": "off"} if self.power_on_off else {})
 
     def gen2(self) -> Json:
-        """The `config` of `Switch.SetConfig`."""
+        """The `config` of `Switch.SetConfig` or `Light.SetConfig`."""
         timer = {} if self.auto_off_s is None else {"auto_off": True, "auto_off_delay": self.auto_off_s}
         return timer | ({"initial_state": "off"} if self.power_on_off else {})
 
 
 def gen1_settings(body: Json) -> Settings:
-    """Read `/settings/relay/{n}`."""
+    """Read `/settings/relay/{n}` or `/settings/light/{n}`."""
     return Settings(
         power_on=str(body.get("default_state") or ""),
         auto_off_s=number(body.get("auto_off")) or None,
@@ -88,8 +89,8 @@ def gen1_settings(body: Json) -> Settings:
     )
 
 
-def gen2_settings(body: Json, jobs: Json, channel: int) -> Settings:
-    """Read `Switch.GetConfig`, and `Schedule.List` (empty where the firmware has none)."""
+def gen2_settings(body: Json, jobs: Json, channel: int, kind: Kind = RELAY) -> Settings:
+    """Read `Switch.GetConfig` or `Light.GetConfig`, and `Schedule.List` (empty where the firmware has none)."""
     word = str(body.get("initial_state") or "")
     return Settings(
         power_on={"restore_last": "last", "match_input": "switch"}.get(word, word),
@@ -97,7 +98,7 @@ def gen2_settings(body: Json, jobs: Json, channel: int) -> Settings:
         auto_on_s=number(body.get("auto_on_delay")) if body.get("auto_on") is True else None,
         input_mode=str(body.get("in_mode") or ""),
         limit_w=number(body.get("power_limit")) or None,
-        scheduled=any(_switches(job, channel) for job in _rows(jobs.get("jobs"))),
+        scheduled=any(_switches(job, channel, kind) for job in _rows(jobs.get("jobs"))),
     )
 
 
@@ -189,11 +190,11 @@ def judge_vitals(vitals: Vitals, options: ShellyOptions, gen: int, wall: datetim
     return tuple(found)
 
 
-def judge_relay(relay: Relay) -> tuple[Finding, ...]:
+def judge_output(output: Output) -> tuple[Finding, ...]:
     """Tell of protections that have tripped."""
-    if not relay.errors:
+    if not output.errors:
         return ()
-    message = f"its own protection has tripped: {', '.join(relay.errors)}"
+    message = f"its own protection has tripped: {', '.join(output.errors)}"
     return (Finding("protection", DANGER, message, "find out why before it is switched on again"),)
 
 
@@ -322,12 +323,13 @@ def _built(firmware: str) -> date | None:
         return None
 
 
-def _switches(job: Json, channel: int) -> bool:
+def _switches(job: Json, channel: int, kind: Kind) -> bool:
     """Whether an enabled job of the device's schedule sets this channel."""
     if job.get("enable") is not True:
         return False
+    ours = f"{kind.gen2.lower()}."
     return any(
-        str(call.get("method", "")).lower().startswith("switch.") and _child(call, "params").get("id", 0) == channel
+        str(call.get("method", "")).lower().startswith(ours) and _child(call, "params").get("id", 0) == channel
         for call in _rows(job.get("calls"))
     )
 

@@ -14,14 +14,23 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from loadctl.lab.emulators.shelly.relay import EPOCH, EmulatedRelay, Switching
-from loadctl.lab.emulators.shelly.wire import Asked, Fault, Wire
+from loadctl.lab.emulators.shelly.light import EmulatedLight
+from loadctl.lab.emulators.shelly.relay import EPOCH, EmulatedRelay, first_on, first_switchings, press, requests
+from loadctl.lab.emulators.shelly.wire import Fault, Wire
 
 _DEFAULT_STATES = {"off": "off", "on": "on", "last": "last", "switch": "off"}
 
 
 class EmulatedShellyGen1:
-    """`draw` hangs on channel 0; the others' are `relays[n].draw`. Attributes may be changed at any time."""
+    """`draw` hangs on channel 0; the others' are `relays[n].draw`. Attributes may be changed at any time.
+
+    With `dimmer` its channels are `lights`, each with its relay among `relays`; `draw` is then the power at 100 %.
+    """
+
+    on = property(first_on)
+    switchings = property(first_switchings)
+    requests = property(requests)
+    press = press
 
     def __init__(
         self,
@@ -32,14 +41,18 @@ class EmulatedShellyGen1:
         meters: int | None = None,
         password: str | None = None,
         mac: str = "E868E7AA0001",
-        model: str = "SHPLG-S",
+        model: str | None = None,
         firmware: str = "20230913-113421/v1.14.0-gcb84623",
+        dimmer: bool = False,
     ) -> None:
         self.clock = clock
-        self.relays = [EmulatedRelay(clock, draw if n == 0 else lambda: 0.0) for n in range(channels)]
+        draws = [draw if n == 0 else lambda: 0.0 for n in range(channels)]
+        self.lights = [EmulatedLight(clock, full) for full in draws] if dimmer else []
+        self.relays = [light.relay for light in self.lights] or [EmulatedRelay(clock, each) for each in draws]
         self.meters = channels if meters is None else meters
         self.username, self.password = "admin", password
-        self.mac, self.model, self.firmware = mac, model, firmware
+        self.mac, self.firmware = mac, firmware
+        self.model = model or ("SHDM-2" if dimmer else "SHPLG-S")
         self.mode: str | None = None  # "relay" or "roller" on a device that can be both
         self.tells_mode = True  # in /shelly too, as firmware from 1.12 on does
         self.tells_timer_start = True  # the first firmware tells only what is left
@@ -55,27 +68,11 @@ class EmulatedShellyGen1:
             Route("/shelly", self._shelly),
             Route("/status", self._guarded(self._status)),
             Route("/settings", self._guarded(self._settings)),
-            Route("/settings/relay/{channel:int}", self._guarded(self._relay_settings)),
-            Route("/relay/{channel:int}", self._guarded(self._relay)),
+            Route(f"/settings/{'light' if dimmer else 'relay'}/{{channel:int}}", self._guarded(self._channel_settings)),
+            Route(f"/{'light' if dimmer else 'relay'}/{{channel:int}}", self._guarded(self._channel)),
             Route("/reboot", self._guarded(self._reboot)),
         ]
         self.app = Wire(Starlette(routes=routes), clock, lambda: self.fault)
-
-    @property
-    def on(self) -> bool:
-        return self.relays[0].on
-
-    @property
-    def switchings(self) -> list[Switching]:
-        self.relays[0].on  # noqa: B018 - looking lets an expired timer happen
-        return self.relays[0].switchings
-
-    @property
-    def requests(self) -> list[Asked]:
-        return self.app.asked
-
-    def press(self, on: bool) -> None:
-        self.relays[0].press(on)
 
     def reboot(self) -> None:
         self._booted_at = self.clock()
@@ -125,7 +122,7 @@ class EmulatedShellyGen1:
                 "unixtime": int(EPOCH + now),
                 "has_update": self.update is not None,
                 "mac": self.mac,
-                "relays": [self._shown(relay) for relay in self.relays],
+                **self._channels(self._shown),
                 "meters": [self._meter(relay) for relay in self.relays[:shown]],
                 "temperature": 96.5 if self.overtemperature else 41.5,
                 "overtemperature": self.overtemperature,
@@ -151,16 +148,25 @@ class EmulatedShellyGen1:
             "name": None,
             "fw": self.firmware,
             "max_power": self.relays[0].limit_w or 0,
-            "relays": [self._shown_settings(relay) for relay in self.relays],
+            **self._channels(self._shown_settings),
         }
+        if self.lights:
+            light = self.lights[0]
+            night = {"start_time": "00:00", "end_time": "00:00", "brightness": light.night_percent or 10}
+            body["night_mode"] = {"enabled": light.night_percent is not None} | night
+            body |= {"transition": round(light.ramp_s * 1000), "min_brightness": round(light.least_percent)}
         return JSONResponse(body | ({"mode": self.mode} if self.mode else {}))
 
-    def _relay_settings(self, request: Request) -> Response:
-        relay = self._found(request)
-        if relay is None:
+    def _channels(self, shown: Callable[[int], dict[str, Any]]) -> dict[str, Any]:
+        return {"lights" if self.lights else "relays": [shown(n) for n in range(len(self.relays))]}
+
+    def _channel_settings(self, request: Request) -> Response:
+        channel = request.path_params["channel"]
+        if channel >= len(self.relays):
             return PlainTextResponse("Not found", 404)
+        relay = self.relays[channel]
         if self.deaf_settings:
-            return JSONResponse(self._shown_settings(relay))
+            return JSONResponse(self._shown_settings(channel))
         try:
             if "auto_off" in request.query_params:
                 relay.auto_off_s = float(request.query_params["auto_off"]) or None
@@ -168,35 +174,37 @@ class EmulatedShellyGen1:
                 relay.initial = _DEFAULT_STATES[request.query_params["default_state"]]
         except (KeyError, ValueError):
             return PlainTextResponse("Bad value", 400)
-        return JSONResponse(self._shown_settings(relay))
+        return JSONResponse(self._shown_settings(channel))
 
-    def _relay(self, request: Request) -> Response:
-        relay = self._found(request)
-        if relay is None:
+    def _channel(self, request: Request) -> Response:
+        channel = request.path_params["channel"]
+        if channel >= len(self.relays):
             return PlainTextResponse("Not found", 404)
-        turn = request.query_params.get("turn")
-        if turn is None:
-            return JSONResponse(self._shown(relay))
+        relay = self.relays[channel]
+        turn, brightness = request.query_params.get("turn"), request.query_params.get("brightness")
+        if turn is None and (brightness is None or not self.lights):
+            return JSONResponse(self._shown(channel))
         if self.fault is Fault.REFUSE or self.mode == "roller":
             return PlainTextResponse("Not allowed now", 400)
         try:
             timer_s = int(request.query_params.get("timer", "0"))
-            on = {"on": True, "off": False, "toggle": not relay.on}[turn]
+            on = {"on": True, "off": False, "toggle": not relay.on, None: relay.on}[turn]
+            percent = None if brightness is None else min(100, max(1, int(brightness)))
         except (KeyError, ValueError):
             return PlainTextResponse("Bad turn", 400)
         if self.fault is not Fault.LIE:
-            relay.set(on, "http", timer_s or None)
-        return JSONResponse(self._shown(relay))
+            if self.lights and percent is not None:
+                self.lights[channel].dim(percent)
+            if turn is not None:
+                relay.set(on, "http", timer_s or None)
+        return JSONResponse(self._shown(channel))
 
     def _reboot(self, _request: Request) -> Response:
         self.reboot()
         return JSONResponse({"ok": True})
 
-    def _found(self, request: Request) -> EmulatedRelay | None:
-        channel: int = request.path_params["channel"]
-        return self.relays[channel] if channel < len(self.relays) else None
-
-    def _shown(self, relay: EmulatedRelay) -> dict[str, Any]:
+    def _shown(self, channel: int) -> dict[str, Any]:
+        relay = self.relays[channel]
         timer = relay.timer
         left = 0.0 if timer is None else max(0.0, timer.ends_at - self.clock())
         began = {
@@ -208,11 +216,16 @@ class EmulatedShellyGen1:
             "has_timer": timer is not None,
             **(began if self.tells_timer_start else {}),
             "timer_remaining": round(left),
-            "overpower": "overpower" in relay.errors,
             "source": relay.source,
+            **(self._dimmed(channel) if self.lights else {"overpower": "overpower" in relay.errors}),
         }
 
-    def _shown_settings(self, relay: EmulatedRelay) -> dict[str, Any]:
+    def _dimmed(self, channel: int) -> dict[str, Any]:
+        light = self.lights[channel]
+        return {"mode": "white", "brightness": round(light.brightness), "transition": round(light.ramp_s * 1000)}
+
+    def _shown_settings(self, channel: int) -> dict[str, Any]:
+        relay = self.relays[channel]
         return {
             "ison": relay.on,
             "has_timer": relay.timer is not None,
@@ -225,4 +238,4 @@ class EmulatedShellyGen1:
         }
 
     def _id(self) -> str:
-        return f"shellyplug-s-{self.mac[-6:]}"
+        return f"{'shellydimmer2' if self.lights else 'shellyplug-s'}-{self.mac[-6:]}"

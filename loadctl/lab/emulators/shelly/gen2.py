@@ -1,7 +1,7 @@
 """An emulated Gen2+ Shelly: JSON-RPC by GET, POST and WebSocket, digest login.
 
-Facts: shelly-api-docs.shelly.cloud/gen2 (RPCProtocol, Authentication, Switch, Shelly); its shapes are proved against
-aioshelly, the client of Home Assistant, in the tests. The WebSocket's upgrade itself asks for no login, its frames do.
+Facts: shelly-api-docs.shelly.cloud/gen2 (RPCProtocol, Authentication, Switch, Light, Shelly); its shapes are proved
+against aioshelly, the client of Home Assistant, in the tests. The WebSocket's upgrade asks for no login, its frames do.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from loadctl.lab.emulators.shelly.digest import Digest
-from loadctl.lab.emulators.shelly.relay import EPOCH, EmulatedRelay, Switching
-from loadctl.lab.emulators.shelly.wire import Asked, Fault, Wire
+from loadctl.lab.emulators.shelly.light import EmulatedLight
+from loadctl.lab.emulators.shelly.relay import EPOCH, EmulatedRelay, first_on, first_switchings, press, requests
+from loadctl.lab.emulators.shelly.wire import Fault, Wire
 
 _NOTIFY_EVERY_S = 0.05
 _OPEN = {"Shelly.GetDeviceInfo"}
@@ -38,7 +39,15 @@ class RpcError(Exception):
 
 
 class EmulatedShellyGen2:
-    """`draw` hangs on channel 0; the others' are `relays[n].draw`. Attributes may be changed at any time."""
+    """`draw` hangs on channel 0; the others' are `relays[n].draw`. Attributes may be changed at any time.
+
+    With `dimmer` its channels are `lights`, each with its relay among `relays`; `draw` is then the power at 100 %.
+    """
+
+    on = property(first_on)
+    switchings = property(first_switchings)
+    requests = property(requests)
+    press = press
 
     def __init__(
         self,
@@ -51,13 +60,17 @@ class EmulatedShellyGen2:
         reusable_nonces: bool = True,
         mac: str = "A8032AAA0002",
         gen: int = 2,
+        dimmer: bool = False,
     ) -> None:
         self.clock = clock
-        self.relays = [EmulatedRelay(clock, draw if n == 0 else lambda: 0.0) for n in range(channels)]
+        draws = [draw if n == 0 else lambda: 0.0 for n in range(channels)]
+        self.lights = [EmulatedLight(clock, full) for full in draws] if dimmer else []
+        self.relays = [light.relay for light in self.lights] or [EmulatedRelay(clock, each) for each in draws]
         self.metered = metered
         self.password = password
         self.mac, self.gen = mac, gen
-        self.id = f"shellyplus1pm-{mac.lower()}"
+        self.id = f"{'shelly0110dimg3' if dimmer else 'shellyplus1pm'}-{mac.lower()}"
+        self._component = "Light" if dimmer else "Switch"
         self.profile: str | None = None  # "switch" or "cover" on a device that can be both
         self.knows_time = True
         self.rssi = -58
@@ -74,7 +87,7 @@ class EmulatedShellyGen2:
         self._booted_at = clock()
         self._boots = 0
         self._full = 0
-        self._methods: dict[str, Callable[[Json], Json]] = {
+        self._methods: dict[str, Callable[[Json], Json | None]] = {
             "Shelly.GetDeviceInfo": lambda _: self._info(),
             "Shelly.GetStatus": lambda _: self._status(),
             "Shelly.GetConfig": lambda _: self._config(),
@@ -85,11 +98,11 @@ class EmulatedShellyGen2:
             "Script.List": lambda _: {"scripts": self.scripts},
             "Sys.GetStatus": lambda _: self._sys(),
             "Wifi.GetStatus": lambda _: self._wifi(),
-            "Switch.GetStatus": lambda params: self._switch(*self._found(params)),
-            "Switch.GetConfig": lambda params: self._switch_config(*self._found(params)),
-            "Switch.SetConfig": self._set_config,
-            "Switch.Set": self._set,
-            "Switch.Toggle": lambda params: self._set(params | {"on": not self._found(params)[1].on}),
+            f"{self._component}.GetStatus": lambda params: self._channel(*self._found(params)),
+            f"{self._component}.GetConfig": lambda params: self._channel_config(*self._found(params)),
+            f"{self._component}.SetConfig": self._set_config,
+            f"{self._component}.Set": self._set_light if dimmer else self._set,
+            f"{self._component}.Toggle": lambda params: self._set(params | {"on": not self._found(params)[1].on}),
         }
         routes = [
             Route("/shelly", self._shelly),
@@ -98,22 +111,6 @@ class EmulatedShellyGen2:
             WebSocketRoute("/rpc", self._socket),
         ]
         self.app = Wire(Starlette(routes=routes), clock, lambda: self.fault)
-
-    @property
-    def on(self) -> bool:
-        return self.relays[0].on
-
-    @property
-    def switchings(self) -> list[Switching]:
-        self.relays[0].on  # noqa: B018 - looking lets an expired timer happen
-        return self.relays[0].switchings
-
-    @property
-    def requests(self) -> list[Asked]:
-        return self.app.asked
-
-    def press(self, on: bool) -> None:
-        self.relays[0].press(on)
 
     def reboot(self) -> None:
         """A power cut: sockets close, timers are gone."""
@@ -209,9 +206,9 @@ class EmulatedShellyGen2:
         await socket.close()
 
     def _notable(self) -> Json:
-        keys = {"id", "output", "source", "apower", "errors", "timer_started_at", "timer_duration"}
+        keys = {"id", "output", "source", "apower", "errors", "timer_started_at", "timer_duration", "brightness"}
         return {
-            key: {name: value for name, value in part.items() if name in keys} for key, part in self._switches().items()
+            key: {name: value for name, value in part.items() if name in keys} for key, part in self._channels().items()
         }
 
     # --- RPC ---
@@ -226,13 +223,13 @@ class EmulatedShellyGen2:
     def _envelope(self, frame: Json) -> Json:
         return {"id": frame.get("id"), "src": self.id} | ({"dst": frame["src"]} if "src" in frame else {})
 
-    def _call(self, method: str, params: Json, source: str) -> Json:
+    def _call(self, method: str, params: Json, source: str) -> Json | None:
         if method not in self._methods or (self.profile == "cover" and method.startswith("Switch.")):
             raise RpcError(404, f"No handler for {method}")
         if not isinstance(params, dict):
             raise RpcError(-103, "Invalid argument 'params'!")
         self.calls.append((method, params))
-        switches = method in {"Switch.Set", "Switch.Toggle"}
+        switches = method in {f"{self._component}.Set", f"{self._component}.Toggle"}
         return self._methods[method](params | {"source": source} if switches else params)
 
     def _reboot(self, _params: Json) -> Json:
@@ -261,8 +258,19 @@ class EmulatedShellyGen2:
             relay.set(on, str(params["source"]), timer_s)
         return {"was_on": was_on}
 
+    def _set_light(self, params: Json) -> None:
+        channel, relay = self._found(params)
+        on, percent = params.get("on"), params.get("brightness")
+        if on is None and percent is None:
+            raise RpcError(-103, "Missing required argument 'on' or 'brightness'!")
+        if percent is not None and (not isinstance(percent, int | float) or not 0 <= percent <= 100):
+            raise RpcError(-103, "Invalid argument 'brightness'!")
+        self._set(params | {"on": relay.on if on is None else on})
+        if percent is not None and self.fault is not Fault.LIE:
+            self.lights[channel].dim(percent)
+
     def _set_config(self, params: Json) -> Json:
-        _, relay = self._found(params)
+        channel, relay = self._found(params)
         config = params.get("config")
         if not isinstance(config, dict):
             raise RpcError(-103, "Missing required argument 'config'!")
@@ -276,21 +284,26 @@ class EmulatedShellyGen2:
             relay.auto_off_s = float(config.get("auto_off_delay", 60.0)) if config["auto_off"] else None
         if "power_limit" in config:
             relay.limit_w = config["power_limit"]
+        if self.lights and "transition_duration" in config:
+            self.lights[channel].ramp_s = config["transition_duration"]
         return {"restart_required": False}
 
     # --- what it shows ---
 
     def _info(self) -> Json:
+        model, app = ("SNSW-001P16EU", "Plus1PM") if self.metered else ("SNSW-001X16EU", "Plus1")
+        if self.lights:
+            model, app = "S3DM-0010WW", "Dimmer0110VPMG3"
         body: Json = {
             "name": None,
             "id": self.id,
             "mac": self.mac,
             "slot": 0,
-            "model": "SNSW-001P16EU" if self.metered else "SNSW-001X16EU",
+            "model": model,
             "gen": self.gen,
             "fw_id": self.firmware,
             "ver": self.firmware.partition("/")[2].partition("-")[0],
-            "app": "Plus1PM" if self.metered else "Plus1",
+            "app": app,
             "auth_en": self.password is not None,
             "auth_domain": self.id if self.password is not None else None,
         }
@@ -304,7 +317,7 @@ class EmulatedShellyGen2:
             "sys": self._sys(),
             "wifi": self._wifi(),
             "ws": {"connected": False},
-        } | self._switches()
+        } | self._channels()
 
     def _sys(self) -> Json:
         now = self.clock()
@@ -321,12 +334,12 @@ class EmulatedShellyGen2:
     def _wifi(self) -> Json:
         return {"sta_ip": "192.168.1.41", "status": "got ip", "ssid": "home", "rssi": self.rssi}
 
-    def _switches(self) -> Json:
+    def _channels(self) -> Json:
         if self.profile == "cover":
             return {"cover:0": {"id": 0, "source": "init", "state": "stopped", "apower": 0.0}}
-        return {f"switch:{n}": self._switch(n, relay) for n, relay in enumerate(self.relays)}
+        return {f"{self._component.lower()}:{n}": self._channel(n, relay) for n, relay in enumerate(self.relays)}
 
-    def _switch(self, channel: int, relay: EmulatedRelay) -> Json:
+    def _channel(self, channel: int, relay: EmulatedRelay) -> Json:
         body: Json = {"id": channel, "source": relay.source, "output": relay.on}
         if self.metered:
             watts = relay.watts
@@ -341,16 +354,25 @@ class EmulatedShellyGen2:
             body |= {"timer_started_at": started_at, "timer_duration": relay.timer.lasts_s}
         if relay.errors:
             body["errors"] = list(relay.errors)
+        if self.lights:
+            light = self.lights[channel]
+            body["brightness"] = round(light.level, 1)
+            if light.moving_since is not None:
+                target = {"output": relay.on, "brightness": light.brightness}
+                started_at = round(EPOCH + light.moving_since, 2)
+                body["transition"] = {"target": target, "started_at": started_at, "duration": light.ramp_s}
         return body | {"temperature": {"tC": 41.3, "tF": 106.3}}
 
     def _config(self) -> Json:
-        switches = {f"switch:{n}": self._switch_config(n, relay) for n, relay in enumerate(self.relays)}
+        channels = {
+            f"{self._component.lower()}:{n}": self._channel_config(n, relay) for n, relay in enumerate(self.relays)
+        }
         device = {"name": None, "mac": self.mac, "fw_id": self._info()["fw_id"]}
-        return {"sys": {"device": device, "cfg_rev": 1}, "wifi": {"sta": {"ssid": "home", "enable": True}}} | switches
+        return {"sys": {"device": device, "cfg_rev": 1}, "wifi": {"sta": {"ssid": "home", "enable": True}}} | channels
 
-    def _switch_config(self, channel: int, relay: EmulatedRelay) -> Json:
+    def _channel_config(self, channel: int, relay: EmulatedRelay) -> Json:
         shown = {ours: theirs for theirs, ours in reversed(_INITIAL.items())}
-        return {
+        body = {
             "id": channel,
             "name": None,
             "in_mode": self.input_mode,
@@ -360,6 +382,17 @@ class EmulatedShellyGen2:
             "auto_off": relay.auto_off_s is not None,
             "auto_off_delay": relay.auto_off_s or 60.0,
         } | ({"power_limit": relay.limit_w or 4480} if self.metered else {})
+        if not self.lights:
+            return body
+        light = self.lights[channel]
+        night = {"brightness": light.night_percent or 50, "active_between": ["00:00", "23:59"]}
+        return body | {
+            "transition_duration": light.ramp_s,
+            "min_brightness_on_toggle": 3,
+            "night_mode": {"enable": light.night_percent is not None} | night,
+            "range_map": list(light.span),
+            "op_mode": int(light.one_to_ten),
+        }
 
 
 def _literal(text: str) -> Any:

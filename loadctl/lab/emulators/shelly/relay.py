@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
+
+from loadctl.lab.emulators.shelly.wire import Asked, Wire
 
 EPOCH = 1_700_000_000.0  # a device's own idea of now is this plus its clock
 
@@ -42,7 +45,7 @@ class EmulatedRelay:
         self.auto_on_s: float | None = None  # shown only
         self.limit_w: float | None = None
         self.deaf = False
-        self.switchings: list[Switching] = []
+        self._switchings: list[Switching] = []
         self._clock = clock
         self._on = False
         self._source = "init"
@@ -55,6 +58,11 @@ class EmulatedRelay:
     def on(self) -> bool:
         self._catch_up()
         return self._on
+
+    @property
+    def switchings(self) -> list[Switching]:
+        self._catch_up()  # looking lets an expired timer happen
+        return self._switchings
 
     @property
     def source(self) -> str:
@@ -128,5 +136,32 @@ class EmulatedRelay:
 
     def _move(self, on: bool, source: str, at: float) -> None:
         if on is not self._on:
-            self.switchings.append(Switching(at, on, source))
+            self._switchings.append(Switching(at, on, source))
         self._on, self._source = on, source
+
+
+class Device(Protocol):
+    """What both generations have: relays (those of its lights on a dimmer) and a wire."""
+
+    relays: list[EmulatedRelay]
+    app: Wire
+
+
+def first_on(device: Device) -> bool:
+    """Whether channel 0 is on."""
+    return device.relays[0].on
+
+
+def first_switchings(device: Device) -> list[Switching]:
+    """What channel 0 has done so far."""
+    return device.relays[0].switchings
+
+
+def requests(device: Device) -> list[Asked]:
+    """What has been asked of the device."""
+    return device.app.asked
+
+
+def press(device: Device, on: bool) -> None:
+    """A hand at the button of channel 0."""
+    device.relays[0].press(on)
