@@ -143,7 +143,7 @@ class Appliance:
     @property
     def nominal_w(self) -> float:
         """What it draws when it does, once warmed up."""
-        throttled = self.load.least_w < self.load.power_w
+        throttled = self.load.follow is not None
         limit = min(self.limit_w, self.load.power_w) if throttled and self.limit_w else self.load.power_w
         return limit * self.device.factor
 
@@ -358,7 +358,6 @@ def switch(name: str = "boiler", power_w: float = 2000.0, **rule: object) -> Loa
         "start_for_s": 10.0,
         "stop_import_w": max(power_w - start_w, 0.0) + 200.0,
         "stop_for_s": 10.0,
-        "least_w": power_w,
         "settle_s": 5.0,
     }
     return Load(name=name, power_w=power_w, **(fields | rule))  # type: ignore[arg-type]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 from loadctl.core.lifecycle import advance
-from loadctl.core.surplus import own_w, tallied
+from loadctl.core.surplus import own_w, tallied, used_share
 from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Load, Report, Source, Standing
 
 PATIENCE = 3  # read-backs in a row that may fail before a load is lost from sight
 FIRST_RETRY_S = 5.0
+SAME_SHARE = 0.1  # by which a device may round what it was set to
+ARRIVED_SHARE = 0.8  # of what a load was set to, for its change to be done
 LONGEST_RETRY_S = 60.0  # a load that must go off is told again at least once a minute
 
 
@@ -47,6 +50,18 @@ def fail(load: Load, standing: Standing, at: float, detail: str, was_on: bool | 
     )
 
 
+def set_to(load: Load, standing: Standing, watts: float, phases: int | None, at: float, **fields: Any) -> Standing:
+    """Return the standing of a running load that is to draw `watts` from now on."""
+    before_w = own_w(load, standing)
+    pause_s = 0.0 if load.follow is None else load.follow.every_s
+    if phases != standing.phases:
+        switched = standing.phases is not None
+        fields |= {"phases": phases, "phases_at": at, "phases_held_s": 0.0, "using": None}
+        fields |= {"phase_changes": standing.phase_changes + switched}
+        pause_s = max(pause_s, load.settle_s)
+    return change(load, standing, at, target_w=watts, change_w=watts - before_w, shown_at=at + pause_s, **fields)
+
+
 def absorb(load: Load, standing: Standing, report: Report, at: float) -> Standing:
     """Return the standing that knows what `report` tells."""
     answers = report.command_id is not None and report.command_id == standing.command_id
@@ -55,6 +70,8 @@ def absorb(load: Load, standing: Standing, report: Report, at: float) -> Standin
     if report.error is not None:
         return _missed(load, standing, report, at, answers)
     standing = _measured(load, standing, report, at)
+    if load.follow is not None and standing.phase is ON and report.on:
+        standing = _follows(load, standing, report, at, answers)
     if report.on is None:
         return standing
     seen = _seen_on if report.on else _seen_off
@@ -67,6 +84,8 @@ def _missed(load: Load, standing: Standing, report: Report, at: float, answers: 
         return fail(load, standing, at, detail, was_on=False)
     if answers and standing.phase in (STARTING, STOPPING):
         return fail(load, standing, at, detail, was_on=None)
+    if answers:
+        standing = replace(standing, command_id=None)  # it is as it was set before, and is looked at again
     missed = standing.missed + 1
     if missed >= PATIENCE and standing.phase in (ON, OFF):
         # nothing is known to have failed but the line: no penalty, it goes on when the device is seen again
@@ -76,8 +95,9 @@ def _missed(load: Load, standing: Standing, report: Report, at: float, answers: 
 
 
 def _measured(load: Load, standing: Standing, report: Report, at: float) -> Standing:
-    known = (report.watts, report.available, report.satisfied, 0)
-    if known == (standing.measured_w, standing.available, standing.satisfied, standing.missed):
+    known = (report.watts, report.available, report.satisfied, report.need_left_wh, 0)
+    before = (standing.measured_w, standing.available, standing.satisfied, standing.need_left_wh, standing.missed)
+    if known == before:
         return standing
     return change(
         load,
@@ -86,8 +106,35 @@ def _measured(load: Load, standing: Standing, report: Report, at: float) -> Stan
         measured_w=report.watts,
         available=report.available,
         satisfied=report.satisfied,
+        need_left_wh=report.need_left_wh,
         missed=0,
+        detail=standing.detail if report.available else report.detail,
     )
+
+
+def _follows(load: Load, standing: Standing, report: Report, at: float, answers: bool) -> Standing:
+    """Take in what a running load was really set to, on how many phases it draws, and that a change is done.
+
+    It has a meter of its own, so that nobody's kettle can be taken for its step.
+    """
+    pause_s = load.follow.every_s if load.follow else 0.0
+    if answers:
+        waited_s = pause_s if standing.shown_at is None else standing.shown_at - standing.asked_at
+        standing = replace(standing, command_id=None, shown_at=report.read_at + waited_s)
+    if report.phases is not None and report.phases != standing.using:
+        standing = replace(standing, using=report.phases)
+    if report.limit_w is not None and standing.command_id is None:
+        limit_w = report.limit_w * used_share(standing)
+        if standing.target_w is None or abs(limit_w - standing.target_w) > SAME_SHARE * standing.target_w:
+            standing = change(load, standing, at, target_w=limit_w)  # set by somebody else, or not as we wished
+    draws = report.watts is not None and report.watts >= ARRIVED_SHARE * (standing.target_w or math.inf)
+    if draws:
+        seen_by = report.read_at + pause_s
+        if standing.shown_at is not None and seen_by < standing.shown_at:
+            standing = replace(standing, shown_at=seen_by)
+        if standing.settled_at is not None and seen_by < standing.settled_at:
+            standing = replace(standing, settled_at=seen_by)
+    return standing
 
 
 def _seen_on(load: Load, standing: Standing, report: Report, at: float, answers: bool) -> Standing:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from loadctl.core.needs import deadline, left_s
+from loadctl.core.conditions import sentence as condition_sentence
+from loadctl.core.needs import left_s
 from loadctl.core.surplus import own_w
-from loadctl.core.values import OFF, Load, Outcome, Site, Standing, Tick, Verdict
+from loadctl.core.terms import Terms, terms
+from loadctl.core.values import OFF, Load, Outcome, Plan, Site, Standing, Tick, Verdict, Wish
 
 _BY_TIME = frozenset(
     {
@@ -63,6 +65,12 @@ class _Facts:
     spare_w: float | None
 
     @property
+    def terms(self) -> Terms:
+        index = self.site.loads.index(self.load)
+        plans = self.outcome.state.plans
+        return terms(self.load, plans[index] if plans else Plan(), self.tick.outlook)
+
+    @property
     def free(self) -> str:
         return "an unknown power" if self.spare_w is None else watts(max(0.0, self.spare_w))
 
@@ -89,7 +97,8 @@ class _Facts:
 
     @property
     def hand_left_s(self) -> float | None:
-        wish = next((wish for wish in self.tick.wishes if wish.load == self.load.name), None)
+        wishes = (wish for wish in self.tick.wishes if isinstance(wish, Wish))
+        wish = next((wish for wish in wishes if wish.load == self.load.name), None)
         until = wish.until if wish else self.standing.hand_until
         return None if until is None else max(0.0, until - self.tick.at)
 
@@ -102,6 +111,9 @@ class _Facts:
     def import_w(self) -> float:
         return own_w(self.load, self.standing) - (self.spare_w or 0.0)
 
+    def condition(self) -> str:
+        return condition_sentence(self.load.when, self.tick.inputs, self.tick.at) if self.load.when else ""
+
     def clock(self, ahead_s: float) -> str:
         return (self.tick.wall + timedelta(seconds=ahead_s)).strftime("%H:%M")
 
@@ -109,10 +121,11 @@ class _Facts:
         return f"; minimum time {state} ends {self.clock(self.rest_left_s)}" if self.rest_left_s else ""
 
     def needs(self) -> str:
-        for need, mark in zip(self.load.needs, self.standing.marks, strict=False):
-            still_s = left_s(self.load, self.standing, need, mark.tally, self.tick.at)
+        for mark in sorted(self.standing.marks, key=lambda mark: mark.due):
+            still_s = left_s(self.load, self.standing, mark, self.tick.at, self.tick.inputs)
             if still_s > 0:
-                return f"needs {span(still_s)} more by {deadline(need, mark, self.tick.wall):%a %H:%M}"
+                by = datetime.fromtimestamp(mark.due, self.tick.wall.tzinfo)
+                return f"needs {span(still_s)} more by {by:%a %H:%M}"
         return "has what it needs"
 
     def next_change_s(self, verdict: Verdict) -> float | None:
@@ -164,7 +177,7 @@ def _fault(facts: _Facts) -> str:
 
 def _sentence(verdict: Verdict, f: _Facts) -> str:
     load, site = f.load, f.site
-    starts_at, max_import = watts(load.start_w), watts(site.max_import_w or 0.0)
+    starts_at, max_import = watts(max(0.0, f.terms.start_w)), watts(site.max_import_w or 0.0)
     match verdict:
         case Verdict.REST:
             return f"rests: {f.free} free, needs {starts_at} for {span(load.start_for_s)}"
@@ -178,6 +191,14 @@ def _sentence(verdict: Verdict, f: _Facts) -> str:
             return f"stays off: its {load.max_starts} starts of today are used up"
         case Verdict.WINDOW:
             return "outside its hours"
+        case Verdict.UNMET:
+            return f"stays off: {f.condition()}"
+        case Verdict.ENOUGH:
+            return "stays off: it had its daily maximum"
+        case Verdict.CHEAP:
+            return f"runs: {f.free} for it, the rest is bought: cheaper now than later"
+        case Verdict.MODE:
+            return f"{'on' if f.on else 'off'}: its mode says so"
         case Verdict.CROWDED:
             return f"stays off: with it the house would draw more than {max_import} from the grid"
         case Verdict.AWAY:

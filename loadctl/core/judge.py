@@ -1,9 +1,10 @@
 """What one load should do now, and why: the precedence of the rules, top down.
 
-    fuse and outage › compressor rest › a person's hand › blindness, shutdown › minimum times › max_starts › need ›
-    window › surplus
+    fuse and outage › compressor rest › a person's hand or mode › blindness, shutdown › minimum times › max_starts ›
+    when › need › window, daily maximum › surplus
 
-Everything that may break a minimum time stands before it in this line.
+Everything that may break a minimum time stands before it in this line. A need for a level of some input (a temperature,
+a charge) ends by itself when it is reached, so `when` does not stand in its way.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from loadctl.core.surplus import draws_nothing, own_w, rested, served
-from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Load, Standing, Verdict
+from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Load, Mode, Standing, Verdict
 
 A_MOMENT_S = 1e-3
 
@@ -34,21 +35,27 @@ class Sight(NamedTuple):
 class Look(NamedTuple):
     """What a tick shows of one load."""
 
+    start_w: float  # it asks for so much now
     free_w: float  # it could have at once
     room_w: float  # less important loads would leave to it
     below_w: float  # they have, although they may not leave it yet
     leaving_w: float  # was switched off and may still show on the meter
     short: bool  # the condition to stop holds now
+    squeezed: bool  # only because a more important load could use its power
+    eased: bool  # and less surplus than its rule says is enough now
     crowded: bool  # with it the house would draw more than `max_import`
     shed: bool
     yields: bool
     open: bool
+    holds: bool  # its `when`
+    spent: bool  # it had its daily maximum
     need: bool
+    mode: Mode
     wish: bool | None
 
-    def enough(self, load: Load) -> bool:
+    def enough(self) -> bool:
         """Tell whether the load could start, once others have made room and the meter shows it."""
-        return self.free_w + self.room_w + self.leaving_w >= load.start_w
+        return self.free_w + self.room_w + self.leaving_w >= self.start_w
 
 
 def judge(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement:
@@ -69,6 +76,8 @@ def judge(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement
     wish = _wish(standing, look)
     if wish is not None:
         return _by_hand(wish, load, standing, sight, look)
+    if look.mode is Mode.OFF:
+        return Verdict.MODE, False if phase is not OFF else None
     if sight.shutdown:
         return _safe(Verdict.SHUTDOWN, load, standing, sight)
     if sight.blind:
@@ -92,13 +101,19 @@ def _while_on(load: Load, standing: Standing, sight: Sight, look: Look) -> Judge
         return Verdict.NEED, None
     if look.yields:
         return Verdict.YIELD, False
-    if not look.open:
-        return (Verdict.WINDOW, False) if served(load, standing, sight.at) else (Verdict.HELD_ON, None)
+    barred = _barred(look)
+    if barred is not None:
+        return (barred, False) if served(load, standing, sight.at) else (Verdict.HELD_ON, None)
+    if look.mode is Mode.FAST or (look.mode is Mode.SOLAR_MIN and look.short):
+        return Verdict.MODE, None
     if held(standing, load.stop_for_s) and look.short:
-        return (Verdict.STOP, False) if served(load, standing, sight.at) else (Verdict.HELD_ON, None)
+        why = Verdict.YIELD if look.squeezed else Verdict.STOP
+        return (why, False) if served(load, standing, sight.at) else (Verdict.HELD_ON, None)
     if look.short:
         return Verdict.WAIT_OFF, None
-    return (Verdict.IDLE if draws_nothing(load, own_w(load, standing)) else Verdict.RUN), None
+    if draws_nothing(load, own_w(load, standing)):
+        return Verdict.IDLE, None
+    return (Verdict.CHEAP if look.eased else Verdict.RUN), None
 
 
 def _while_off(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement:
@@ -111,10 +126,12 @@ def _while_off(load: Load, standing: Standing, sight: Sight, look: Look) -> Judg
     if look.need:
         at_risk = look.crowded or blocked(load, standing, sight.at)
         return (Verdict.NEED_AT_RISK, None) if at_risk else (Verdict.NEED, True)
-    if not look.open:
-        return Verdict.WINDOW, None
-    if not look.enough(load):
-        within_reach = look.free_w + look.below_w + look.leaving_w >= load.start_w
+    barred = _barred(look)
+    if barred is not None:
+        return barred, None
+    wanted = look.mode is Mode.FAST or look.mode is Mode.SOLAR_MIN
+    if not wanted and not look.enough():
+        within_reach = look.free_w + look.below_w + look.leaving_w >= look.start_w
         return (Verdict.ROOM if within_reach else Verdict.REST), None
     if not rested(load, standing, sight.at):
         return Verdict.HELD_OFF, None
@@ -122,11 +139,24 @@ def _while_off(load: Load, standing: Standing, sight: Sight, look: Look) -> Judg
         return Verdict.SPENT, None
     if look.crowded:
         return Verdict.CROWDED, None
+    if wanted:
+        return Verdict.MODE, True
     if not held(standing, load.start_for_s):
         return Verdict.WAIT_ON, None
-    if look.free_w < load.start_w:
+    if look.free_w < look.start_w:
         return Verdict.ROOM, None
     return (Verdict.START, True) if sight.fresh else (Verdict.WAIT_ON, None)
+
+
+def _barred(look: Look) -> Verdict | None:
+    """Return what forbids the load to run, however much sun there is; who is in a hurry asks for no hours."""
+    if not look.holds:
+        return Verdict.UNMET
+    if look.mode is Mode.FAST:
+        return None
+    if not look.open:
+        return Verdict.WINDOW
+    return Verdict.ENOUGH if look.spent else None
 
 
 def spent(load: Load, standing: Standing) -> bool:

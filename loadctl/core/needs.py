@@ -1,110 +1,156 @@
-"""Hours and needs: what the site's local time asks of a load.
+"""Needs: what a load must get by a moment, whatever the weather.
 
 A need's period runs from its previous deadline to this one. It forces the load on at the last moment that still
-suffices, and then until it is met or its time is over. Differences are taken between instants, never between clock
-faces, so that a night with 23 or 25 hours is as long as it is.
+suffices, and then until it is met or its time is over; `plan` sees to it that it rarely comes to that. Differences are
+taken between instants, never between clock faces, so that a night with 23 or 25 hours is as long as it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 
-from loadctl.core.surplus import draws_nothing, own_w, tallied
-from loadctl.core.values import ON, Load, Mark, Need, Standing, Tally, Window
+from loadctl.core.calendar import instant
+from loadctl.core.surplus import draws_nothing, full_w, own_w, tallied
+from loadctl.core.values import ON, Boost, Input, Load, Mark, Need, Standing, Tick
 
 MARGIN_S = 60.0  # a relay, a reading and a tick take their time
 MARGIN_SHARE = 0.02  # a 2 kW heater is rarely one of 2 000 W
 MISSED_S = 60.0  # a need with so little left to do was met
+DAY_S = 86400.0
 LONGEST_PERIOD_DAYS = 8  # a deadline further ahead than a week was set by a clock that was wrong
 
 
-def is_open(windows: Sequence[Window], wall: datetime) -> bool:
-    """Tell whether the load may run on its rules now; no window at all means always."""
-    if not windows:
-        return True
-    clock, today = wall.time(), wall.weekday()
-    for window in windows:
-        if window.start <= window.end:
-            if today in window.days and window.start <= clock < window.end:
-                return True
-        elif (today in window.days and clock >= window.start) or (
-            (today - 1) % 7 in window.days and clock < window.end
-        ):
-            return True
-    return False
-
-
-def deadline_day(need: Need, wall: datetime) -> int:
-    """Return the ordinal of the day on which the need's present period ends."""
-    for ahead in range(8):
-        day = wall.date() + timedelta(days=ahead)
-        if day.weekday() in need.days and _end(need, day.toordinal(), wall).timestamp() > wall.timestamp():
-            return day.toordinal()
+def next_due(need: Need, tick: Tick, after_day: int | None = None) -> float:
+    """Return the next deadline (POSIX) ahead; `after_day`: the day of the last one, or on which it was last met."""
+    zone, now, today = tick.wall.tzinfo, tick.wall.timestamp(), tick.wall.toordinal()
+    if zone is None:
+        raise ValueError("the site's time has a zone")
+    if need.every_days > 1:
+        today = max(today, (today if after_day is None else after_day) + need.every_days)
+    for day in range(today, today + LONGEST_PERIOD_DAYS):
+        due = instant(need.by, day, zone, tick.outlook.daylight)
+        if (day - 1) % 7 in need.days and due > now:
+            return due
     raise AssertionError("a need has at least one day")  # check refuses an empty list of days
 
 
-def deadline(need: Need, mark: Mark, wall: datetime) -> datetime:
-    """Return the end of the period that `mark` began."""
-    return _end(need, mark.deadline_day, wall)
+def marked(load: Load, standing: Standing, boosts: tuple[Boost, ...], tick: Tick, *, away: bool) -> Standing:
+    """Begin a new period for each need whose deadline has passed, see which are met, force what has come to its last
+    moment.
 
-
-def _end(need: Need, day: int, wall: datetime) -> datetime:
-    return datetime.combine(date.fromordinal(day), need.by, tzinfo=wall.tzinfo)
-
-
-def marked(load: Load, standing: Standing, wall: datetime, at: float) -> Standing:
-    """Begin a new period for each need whose deadline has passed, and force the load on for one whose last moment came.
-
-    Periods only go forward: a clock that is put back a little over a deadline asks for nothing twice. Returns the same
-    standing while nothing changes.
+    Periods only go forward: a clock that is put back a little over a deadline asks for nothing twice. A period in which
+    nobody was at home is not missed. Returns the same standing while nothing changes.
     """
-    if len(standing.marks) != len(load.needs):
-        begun = tallied(load, standing, at)
-        fresh = tuple(Mark(deadline_day(need, wall), begun) for need in load.needs)
-        return marked(load, replace(standing, marks=fresh), wall, at)
+    at, now = tick.at, tick.wall.timestamp()
+    known = {(mark.need, mark.boost): mark for mark in standing.marks}
     marks, missed = [], 0
-    for need, mark in zip(load.needs, standing.marks, strict=True):
-        day = deadline_day(need, wall)
-        if day > mark.deadline_day or mark.deadline_day > wall.toordinal() + LONGEST_PERIOD_DAYS:
-            missed += _missed(load, standing, need, mark, at)
-            mark = Mark(day, tallied(load, standing, at))  # noqa: PLW2901
-        if not mark.forced and _at_last(load, standing, need, mark, wall, at):
-            mark = replace(mark, forced=True)  # noqa: PLW2901
+    for need in load.needs:
+        mark = known.get((need, False)) or Mark(need, next_due(need, tick), tallied(load, standing, at))
+        if now >= mark.due or mark.due > now + (LONGEST_PERIOD_DAYS + need.every_days) * DAY_S:
+            missed += not away and _missed(load, standing, mark, tick)
+            last_day = datetime.fromtimestamp(min(now, mark.due), tick.wall.tzinfo).toordinal()
+            mark = Mark(need, next_due(need, tick, last_day), tallied(load, standing, at))
         marks.append(mark)
-    if not missed and all(new is old for new, old in zip(marks, standing.marks, strict=True)):
+    for boost in boosts:
+        due = _boost_due(boost, tick)
+        mark = known.get((boost.need, True)) or Mark(boost.need, due, tallied(load, standing, at), boost=True)
+        if due > now:
+            marks.append(mark if mark.due == due else replace(mark, due=due, forced=False))
+    marks = [_watched(load, standing, mark, tick) for mark in marks]
+    if not missed and _same(marks, standing.marks):
         return standing
     return replace(standing, marks=tuple(marks), needs_missed=standing.needs_missed + missed)
 
 
-def left_s(load: Load, standing: Standing, need: Need, begun: Tally, at: float) -> float:
-    """Return for how long the load must still run in this period; 0 when the need is met."""
-    had = tallied(load, standing, at)
+def left_s(load: Load, standing: Standing, mark: Mark, at: float, inputs: Mapping[str, Input]) -> float:
+    """Return for how long the load must still run at full power in this period; 0 when the need is met."""
+    need = mark.need
+    if mark.met is not None:
+        return 0.0
     if need.runtime_s is not None:
-        return max(0.0, need.runtime_s - (had.runtime_s - begun.runtime_s))
-    left_wh = max(0.0, (need.energy_wh or 0.0) - (had.energy_wh - begun.energy_wh))
-    draws_w = own_w(load, standing)
-    return left_wh * 3600 / (draws_w if draws_w >= load.power_w / 2 else load.power_w)
+        had_s = tallied(load, standing, at).runtime_s - mark.tally.runtime_s
+        return max(0.0, need.runtime_s - had_s)
+    left_wh = _left_wh(load, standing, mark, at, inputs)
+    return need.takes_s if left_wh is None else left_wh * 3600 / full_w(load, standing)
 
 
-def pressing(load: Load, standing: Standing, at: float) -> bool:
-    """Tell whether a need forces the load on now."""
-    return any(
-        mark.forced and left_s(load, standing, need, mark.tally, at) > 0
-        for need, mark in zip(load.needs, standing.marks, strict=False)  # no marks yet: the clock was never set
-    )
+def pressing(load: Load, standing: Standing, tick: Tick, *, away: bool) -> Mark | None:
+    """Return the period of a need that forces the load on now. Away from home only what was asked for once does."""
+    for mark in standing.marks:
+        if mark.forced and (mark.boost or not away) and left_s(load, standing, mark, tick.at, tick.inputs) > 0:
+            return mark
+    return None
 
 
-def _at_last(load: Load, standing: Standing, need: Need, mark: Mark, wall: datetime, at: float) -> bool:
-    still_s = left_s(load, standing, need, mark.tally, at)
+def _left_wh(load: Load, standing: Standing, mark: Mark, at: float, inputs: Mapping[str, Input]) -> float | None:
+    """Return the energy still to come; None: nobody knows how much, only that it is not done."""
+    need = mark.need
+    if need.level is not None:
+        value = level(need, inputs, at)
+        if value is not None and value >= need.level.target:
+            return 0.0
+        if value is None or need.level.wh_per_unit is None:
+            return None
+        return (need.level.target - value) * need.level.wh_per_unit
+    if standing.need_left_wh is not None:
+        return standing.need_left_wh
+    if need.full:
+        return None
+    had_wh = tallied(load, standing, at).energy_wh - mark.tally.energy_wh
+    return max(0.0, (need.energy_wh or 0.0) - had_wh)
+
+
+def level(need: Need, inputs: Mapping[str, Input], at: float) -> float | None:
+    """Return the value that the need is about, None while it is not known."""
+    known = inputs.get(need.level.input) if need.level is not None else None
+    return known.value if known is not None and at - known.read_at <= known.max_age_s else None
+
+
+def _watched(load: Load, standing: Standing, mark: Mark, tick: Tick) -> Mark:
+    """Return the mark with what was seen of it now: met, or at its last moment."""
+    need = mark.need
+    if need.full and mark.met is None and done(load, standing):
+        mark = replace(mark, met=tick.wall.timestamp())
+    if need.every_days > 1 and left_s(load, standing, mark, tick.at, tick.inputs) <= 0:
+        due = next_due(need, tick, tick.wall.toordinal())  # the days count from when it was met
+        return mark if due == mark.due else Mark(need, due, tallied(load, standing, tick.at))
+    if not mark.forced and _at_last(load, standing, mark, tick):
+        mark = replace(mark, forced=True)
+    return mark
+
+
+def done(load: Load, standing: Standing) -> bool:
+    """Tell whether the appliance itself has had enough: it says so, or it is on and takes nothing."""
+    if standing.satisfied is not None:
+        return standing.satisfied
+    idle = standing.phase is ON and standing.settled_at is None
+    return idle and draws_nothing(load, own_w(load, standing))
+
+
+def _at_last(load: Load, standing: Standing, mark: Mark, tick: Tick) -> bool:
+    still_s = left_s(load, standing, mark, tick.at, tick.inputs)
     if still_s <= 0:
         return False
-    return deadline(need, mark, wall).timestamp() - wall.timestamp() <= still_s * (1 + MARGIN_SHARE) + MARGIN_S
+    # What runs must not be stopped when the rest that follows would make it too late to start again.
+    margin_s = MARGIN_S + still_s * MARGIN_SHARE + (load.min_off_s if standing.phase is ON else 0.0)
+    return mark.due - tick.wall.timestamp() <= still_s + margin_s
 
 
-def _missed(load: Load, standing: Standing, need: Need, mark: Mark, at: float) -> bool:
+def _missed(load: Load, standing: Standing, mark: Mark, tick: Tick) -> bool:
     """Tell whether the period ends with something left to do. A load that is on and takes nothing has had enough."""
-    if standing.phase is ON and draws_nothing(load, own_w(load, standing)):
+    if done(load, standing):
         return False
-    return left_s(load, standing, need, mark.tally, at) > MISSED_S
+    return left_s(load, standing, mark, tick.at, tick.inputs) > MISSED_S
+
+
+def _boost_due(boost: Boost, tick: Tick) -> float:
+    zone = tick.wall.tzinfo
+    if zone is None:
+        raise ValueError("the site's time has a zone")
+    return instant(boost.need.by, boost.day, zone, tick.outlook.daylight)
+
+
+def _same(marks: list[Mark], others: tuple[Mark, ...]) -> bool:
+    return len(marks) == len(others) and all(new is old for new, old in zip(marks, others, strict=True))

@@ -1,5 +1,5 @@
-"""The words of loadctl as frozen values. Power in W, energy in Wh, time in s, prices in money per kWh; what is not known
-is None, never 0.
+"""The words of loadctl as frozen values. Power in W, energy in Wh, time in s, prices in money per kWh; what is not
+known is None, never 0.
 
 Signs: `grid_w` + import, - export; `battery_w` + discharging, - charging. `at` and `read_at` are monotonic seconds that
 are only ever subtracted; `wall` is the site's aware local time.
@@ -133,8 +133,8 @@ class Sample:
 class Command:
     """A wish to an actuator. `watts` 0 is off; a load that cannot be throttled takes any other number as on.
 
-    For a load with a current, `amps` says what it may draw on each of its `phases`; `watts` is then only what that comes
-    to at the nominal voltage.
+    For a load with a current, `amps` says what it may draw on each of its `phases`; `watts` is then only what that
+    comes to at the nominal voltage.
     """
 
     id: int
@@ -223,7 +223,8 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a load must get by a moment of the day, whatever the weather: one of `energy_wh`, `runtime_s`, `level`, `full`.
+    """What a load must get by a moment of the day, whatever the weather: one of `energy_wh`, `runtime_s`, `level`,
+    `full`.
 
     `full`: until its own thermostat opens (or its car stops charging). `takes_s`: how long that is expected to take at
     most. `every_days` > 1: once in so many days, counted from when it was last met.
@@ -445,23 +446,26 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One period of a need: the tally at which it began, the ordinal of the day it ends on.
+    """One period of a need, which ends at `due` (POSIX, as all of these): the tally at which it began.
 
-    `forced`: its last moment has come, it runs from then on until it is met or its time is over. `met_day`: on which day
-    it was seen met, for needs that stay met (`full`, `level`, `every_days`).
+    `forced`: its last moment has come, it runs from then on until it is met or its time is over. `met`: when a need
+    that stays met (`full`, or one of every so many days) was seen to be. `boost`: asked for once, it has no period
+    after it.
     """
 
     need: Need
-    deadline_day: int
+    due: float
     tally: Tally
     forced: bool = False
-    met_day: int | None = None
+    met: float | None = None
+    boost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a load's needs make it worth to pay: it takes power that costs up to `price` per kWh, bought and unsold
-    together; None: its needs are met, or nothing is known to plan with. `latest`: when it must start (POSIX)."""
+    together; None: its needs are met, or nothing is known to plan with. `latest`: when it must start (POSIX).
+    """
 
     price: float | None = None
     latest: float | None = None
@@ -479,10 +483,11 @@ class Standing:
     `grid_before_w`: the grid before it. `tally` is complete up to `tallied_at`; `today` is the tally at the beginning
     of the site's day.
 
-    A load that follows the sun: `target_w` is the power it was last set to, on `phases`, at `changed_at`; `using`: on how
-    many phases it really draws; `phases_at`: their last change; `phases_held_s`: how long another number would have
-    been better; `phase_changes`: today's. `truths`: the last word of each comparison in `when`, for its hysteresis;
-    `claims`, `discharges`: the battery's charge was above the load's limit.
+    A load that follows the sun: `target_w` is the power it was last set to, on `phases`, by `change_w` more than
+    before; `shown_at`: a reading from then on is sure to show that (None: one did); `using`: on how many phases it
+    really draws; `phases_at`: their last change; `phases_held_s`: how long another number would have been better;
+    `phase_changes`: today's. `truths`: the last word of each comparison in `when`, for its hysteresis; `claims`,
+    `discharges`: the battery's charge was above the load's limit.
     """
 
     phase: Phase = OFF
@@ -502,7 +507,8 @@ class Standing:
     target_w: float | None = None
     phases: int | None = None
     using: int | None = None
-    changed_at: float | None = None
+    shown_at: float | None = None
+    change_w: float = 0.0
     phases_at: float | None = None
     phases_held_s: float = 0.0
     phase_changes: int = 0

@@ -8,7 +8,7 @@ from dataclasses import replace
 from loadctl.config import Device, House
 from loadctl.core.absorb import started
 from loadctl.core.step import start
-from loadctl.core.values import OFF, STARTING, Command, Load, Site, Standing, State, Wish
+from loadctl.core.values import OFF, STARTING, AnyWish, Away, Command, Load, Site, Standing, State
 
 
 def safe_command(rule: Load, standing: Standing, at: float) -> Command | None:
@@ -67,7 +67,11 @@ def address(device: Device) -> str:
     return hashlib.sha256(f"{device.driver} {device.options!r}".encode()).hexdigest()[:16]
 
 
-def wishes_under(house: House, wishes: tuple[Wish, ...]) -> tuple[Wish, ...]:
+def wishes_under(house: House, wishes: tuple[AnyWish, ...]) -> tuple[AnyWish, ...]:
     """Return what people wish of the loads that are in the rules, also of those that got another name."""
     now = {former: name for name, former in house.was.items()} | {rule.name: rule.name for rule in house.site.loads}
-    return tuple(replace(wish, load=now[wish.load]) for wish in wishes if wish.load in now)
+    return tuple(
+        wish if isinstance(wish, Away) else replace(wish, load=now[wish.load])
+        for wish in wishes
+        if isinstance(wish, Away) or wish.load in now
+    )

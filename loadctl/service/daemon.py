@@ -18,7 +18,7 @@ from loadctl.config import Device, House, load
 from loadctl.core.absorb import absorb
 from loadctl.core.explain import watts
 from loadctl.core.step import start, step
-from loadctl.core.values import ON, Command, Load, Outcome, Report, Tick, Wish
+from loadctl.core.values import ON, AnyWish, Command, Load, Outcome, Report, Tick, Wish
 from loadctl.drivers import Actuator, Meter, Shared
 from loadctl.errors import ConfigError, LoadctlError
 from loadctl.service.audience import Audience, Observer
@@ -59,7 +59,7 @@ class Daemon:
         self.dry_run = dry_run
         self.clock = shared.clock
         self.memory = memory
-        self.wishes: tuple[Wish, ...] = ()
+        self.wishes: tuple[AnyWish, ...] = ()
         self.last: tuple[Tick, Outcome] | None = None
         self.ticked_at: float | None = None
         self.late_s: float | None = None
@@ -110,7 +110,7 @@ class Daemon:
         Returns a sentence that says so. Raises LoadctlError if there is no such load, or no such time.
         """
         index = find(self.house.site, name)
-        others = tuple(wish for wish in self.wishes if wish.load != name)
+        others = tuple(wish for wish in self.wishes if not isinstance(wish, Wish) or wish.load != name)
         if on is None:
             self.wishes = others
             self.state = released(self.state, index)
@@ -187,8 +187,8 @@ class Daemon:
             return
         seen = await self.switchboard.first_look(FIRST_LOOK_S)
         self.state, wishes = self.memory.resume(self.state, self._wall(), seen, self.house.was)
-        known = {wish.load: wish for wish in (*wishes, *self.wishes)}
-        self.wishes = wishes_under(self.house, tuple(known.values()))
+        known = dict.fromkeys((*self.wishes, *wishes))  # what was asked for just now comes first
+        self.wishes = wishes_under(self.house, tuple(known))
         phases = zip(self.house.site.loads, self.state.standings, strict=True)
         _log.info("goes on from the last run: %s", ", ".join(f"{rule.name} {known.phase}" for rule, known in phases))
 

@@ -20,7 +20,7 @@ from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 from loadctl.core.surplus import tallied
-from loadctl.core.values import Outcome, Report, Site, State, Tick, Wish
+from loadctl.core.values import AnyWish, Outcome, Report, Site, State, Tick
 from loadctl.drivers import Clock
 from loadctl.service.ledger import Explain, Ledger
 from loadctl.service.resume import FLUSH_S, Moment, Saved, SavedLoad, restore, restore_wishes
@@ -179,7 +179,7 @@ class Memory:
 
     def resume(
         self, fresh: State, wall: datetime, reports: Mapping[str, Report], was: Mapping[str, str]
-    ) -> tuple[State, tuple[Wish, ...]]:
+    ) -> tuple[State, tuple[AnyWish, ...]]:
         """Return the state and the wishes to go on with; `was`: former names of loads by their present ones."""
         if self.saved is None:
             return fresh, ()

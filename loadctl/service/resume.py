@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from loadctl.core.values import FAULT, OFF, ON, STARTING, Holder, Load, Report, Site, Source, Standing, State, Wish
+from loadctl.core.values import FAULT, OFF, ON, STARTING, AnyWish, Holder, Load, Report, Site, Source, Standing, State
 
 FLUSH_S = 10.0  # what happened later than this before the end may not have been written
 EARLIEST = datetime(2025, 1, 1, tzinfo=UTC).timestamp()  # a clock that shows less was never set
 
-PAST = frozenset({"since", "switched_at", "held_at", "asked_at", "tallied_at"})
-FUTURE = frozenset({"settled_at", "hand_until", "retry_at"})  # moments that may still lie ahead
+PAST = frozenset({"since", "switched_at", "held_at", "asked_at", "tallied_at", "phases_at"})
+FUTURE = frozenset({"settled_at", "shown_at", "hand_until", "retry_at"})  # moments that may still lie ahead
 MOMENTS = PAST | FUTURE
 
 _STANDING = TypeAdapter(Standing)
@@ -63,7 +63,7 @@ class Saved:
     moment: Moment
     state: State
     loads: Mapping[str, SavedLoad]
-    wishes: tuple[Wish, ...] = ()
+    wishes: tuple[AnyWish, ...] = ()
 
     @property
     def identities(self) -> dict[str, str]:
@@ -86,7 +86,7 @@ class Away:
 
 def as_ages(standing: Standing, at: float) -> dict[str, Any]:
     """Return `standing` as plain values with every moment turned into its age at `at` (negative: still ahead)."""
-    values = asdict(standing)
+    values: dict[str, Any] = _STANDING.dump_python(standing, mode="json")
     for name in MOMENTS:
         if values[name] is not None:
             values[name] = at - values[name]
@@ -171,7 +171,7 @@ def restore(
 
 def restore_wishes(
     saved: Saved, *, now_at: float, now_wall: datetime, boot_id: str, clock_trusted: bool
-) -> tuple[Wish, ...]:
+) -> tuple[AnyWish, ...]:
     """Return what people had asked for and what has not run out since."""
     then = saved.moment
     gone = time_away(then, now_at=now_at, now_wall=now_wall, boot_id=boot_id, clock_trusted=clock_trusted)

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from loadctl.core.values import State, Wish
+from loadctl.core.values import AnyWish, State
 from loadctl.errors import LoadctlError
 from loadctl.service.ledger import MEANS, Leaves
 from loadctl.service.resume import Moment, Saved, SavedLoad, as_ages, from_ages
@@ -35,7 +35,7 @@ PRUNE_SAMPLES = 1200
 PRUNE_MINUTES = 20
 PRUNE_DECISIONS = 200
 
-_WISHES = TypeAdapter(tuple[Wish, ...])
+_WISHES = TypeAdapter(tuple[AnyWish, ...])
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 # A minute in which loadctl was started again, or that the clock showed twice, is the mean of its parts.
@@ -280,7 +280,8 @@ def _write_saved(connection: sqlite3.Connection, saved: Saved, zone: str) -> Non
     for name in ("outage_since", "steady_since"):
         state[name] = None if state[name] is None else moment.at - state[name]
     kept = {name: state[name] for name in ("next_id", "day", "outage_since", "steady_since")}
-    wishes = [asdict(wish) | {"until": None if wish.until is None else wish.until - moment.at} for wish in saved.wishes]
+    aged = (replace(wish, until=None if wish.until is None else wish.until - moment.at) for wish in saved.wishes)
+    wishes = _WISHES.dump_python(tuple(aged), mode="json")
     connection.execute(
         "INSERT OR REPLACE INTO house VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*then, zone, json.dumps(kept), json.dumps(wishes)),
@@ -341,7 +342,7 @@ def _state(values: Mapping[str, Any], moment: Moment) -> State:
     )
 
 
-def _wishes(values: list[dict[str, Any]], moment: Moment) -> tuple[Wish, ...]:
+def _wishes(values: list[dict[str, Any]], moment: Moment) -> tuple[AnyWish, ...]:
     return tuple(
         wish if wish.until is None else replace(wish, until=wish.until + moment.at)
         for wish in _WISHES.validate_python(values)

@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from hypothesis import strategies as st
 
 from loadctl.core import step as core
-from loadctl.core.values import Load, Need, Site, Window
+from loadctl.core.values import Clock, Load, Need, Site, Window
 from tests.house import NOON, Device, House, MeterModel, Mood, Policy, Turn
 
 NAMES = ("boiler", "heat_pump", "pool", "car", "heater")
@@ -55,14 +55,13 @@ def loads(draw: st.DrawFn, name: str, meter: MeterModel, *, plain: bool = False)
         start_for_s=draw(holds_s),
         stop_import_w=power_w - start_w + margin_w,
         stop_for_s=draw(holds_s),
-        least_w=power_w,
         min_on_s=draw(pauses_s),
         min_off_s=draw(pauses_s),
         max_starts=None if plain else draw(st.sampled_from((None, None, 1, 2, 10))),
         compressor=False if plain else draw(st.booleans()),
         settle_s=meter.lag_s + meter.every_s + draw(st.sampled_from((2.0, 5.0, 20.0))),
-        windows=() if plain else draw(st.sampled_from(((), (), (Window(time(9), time(12, 10)),)))),
-        needs=() if plain else draw(st.sampled_from(((), (), (Need(time(12, 30), runtime_s=600.0),)))),
+        windows=() if plain else draw(st.sampled_from(((), (), (Window(Clock(time(9)), Clock(time(12, 10))),)))),
+        needs=() if plain else draw(st.sampled_from(((), (), (Need(Clock(time(12, 30)), runtime_s=600.0),)))),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -18,9 +18,12 @@ from loadctl.core.values import (
     OFF,
     ON,
     STARTING,
+    Clock,
     Holder,
+    Level,
     Load,
     Mark,
+    Need,
     Phase,
     Report,
     Site,
@@ -49,6 +52,14 @@ THEN = datetime(2025, 6, 18, 10, 0, tzinfo=UTC)
 AT = 100_000.0
 
 ages = st.floats(0, 90_000, allow_nan=False)
+needs = st.sampled_from(
+    (
+        Need(Clock(time(18)), energy_wh=6000.0),
+        Need(Clock(sun="sunset", offset_s=-1800.0), full=True, every_days=7, days=frozenset({5, 6})),
+        Need(Clock(time(7)), level=Level("tank", 55.0, 350.0)),
+    )
+)
+dues = st.floats(0, 4e9)
 tallies = st.builds(Tally, st.integers(0, 50), st.floats(0, 1e6), st.floats(0, 1e6))
 
 
@@ -81,7 +92,7 @@ def standings(draw: st.DrawFn) -> Standing:
         tally=draw(tallies),
         tallied_at=AT,
         today=draw(tallies),
-        marks=tuple(Mark(day, tally) for day, tally in draw(st.lists(st.tuples(st.integers(1, 9**6), tallies)))),
+        marks=tuple(Mark(need, due, tally) for need, due, tally in draw(st.lists(st.tuples(needs, dues, tallies)))),
     )
 
 

@@ -16,12 +16,11 @@ BOILER = Load(
     start_for_s=60.0,
     stop_import_w=800.0,
     stop_for_s=120.0,
-    least_w=2000.0,
     min_on_s=600.0,
     min_off_s=300.0,
     settle_s=10.0,
 )
-CAR = replace(BOILER, name="car", power_w=1000.0, start_w=1000.0, stop_import_w=300.0, least_w=1000.0, min_on_s=0.0)
+CAR = replace(BOILER, name="car", power_w=1000.0, start_w=1000.0, stop_import_w=300.0, min_on_s=0.0)
 
 
 @dataclass

@@ -13,6 +13,7 @@ from loadctl.core.values import (
     OFF,
     ON,
     STOPPING,
+    Clock,
     Command,
     Need,
     Phase,
@@ -27,7 +28,7 @@ from loadctl.core.values import (
 from tests.house import NOON
 from tests.scenarios.bench import BOILER, CAR, Bench, running
 
-SIX_KWH_BY_SIX = replace(BOILER, needs=(Need(by=time(18), energy_wh=6000.0),))
+SIX_KWH_BY_SIX = replace(BOILER, needs=(Need(by=Clock(time(18)), energy_wh=6000.0),))
 
 
 def phase(bench: Bench, index: int = 0) -> Phase:
@@ -121,7 +122,7 @@ def test_what_the_battery_gives_is_nobodys_surplus():
 
 
 def test_a_need_makes_room_under_the_fuse():
-    first = replace(SIX_KWH_BY_SIX, needs=(Need(by=time(18), runtime_s=3600.0),))
+    first = replace(SIX_KWH_BY_SIX, needs=(Need(by=Clock(time(18)), runtime_s=3600.0),))
     bench = Bench(Site((first, CAR), max_import_w=2500.0), begins=NOON.replace(hour=16, minute=30))
     bench.mail = [Report("boiler", 0.0, on=False), Report("car", 0.0, on=True)]
     bench.hold(1200.0, 1800)
@@ -151,7 +152,7 @@ def test_a_need_ends_at_its_deadline():
 
 
 def test_one_need_does_not_run_for_another():
-    needs = (Need(by=time(18), runtime_s=600.0), Need(by=time(6), runtime_s=36000.0))
+    needs = (Need(by=Clock(time(18)), runtime_s=600.0), Need(by=Clock(time(6)), runtime_s=36000.0))
     bench = Bench(Site((replace(BOILER, needs=needs),)), begins=NOON.replace(hour=17, minute=50))
     bench.hold(400.0, 30)
     assert phase(bench) is ON
@@ -160,7 +161,7 @@ def test_one_need_does_not_run_for_another():
 
 
 def test_a_clock_that_is_put_back_over_a_deadline_asks_for_nothing_twice():
-    need = replace(BOILER, needs=(Need(by=time(18), runtime_s=600.0),))
+    need = replace(BOILER, needs=(Need(by=Clock(time(18)), runtime_s=600.0),))
     bench = at_half_past_five(Bench(Site((need,)), begins=NOON.replace(hour=17, minute=49, second=30)))
     bench.hold(2400.0, 800)
     assert phase(bench) is OFF
@@ -199,7 +200,7 @@ def test_what_we_switch_off_is_no_persons_word_any_more():
 
 
 def test_a_need_that_may_not_start_asks_nobody_to_make_room():
-    first = replace(BOILER, max_starts=0, needs=(Need(by=time(18), runtime_s=3600.0),))
+    first = replace(BOILER, max_starts=0, needs=(Need(by=Clock(time(18)), runtime_s=3600.0),))
     bench = Bench(Site((first, CAR), max_import_w=2500.0), begins=NOON.replace(hour=16, minute=30))
     bench.mail = [Report("boiler", 0.0, on=False), Report("car", 0.0, on=True)]
     bench.hold(200.0, 2400)
@@ -218,7 +219,7 @@ def test_refusals_use_up_no_starts_and_doubts_do():
 def test_a_weekly_need_is_not_asked_for_twice_by_a_clock_put_back():
     wednesday = NOON.replace(hour=17, minute=49, second=30)
     assert wednesday.weekday() == 2
-    need = replace(BOILER, needs=(Need(by=time(18), runtime_s=600.0, days=frozenset({2})),))
+    need = replace(BOILER, needs=(Need(by=Clock(time(18)), runtime_s=600.0, days=frozenset({2})),))
     bench = at_half_past_five(Bench(Site((need,)), begins=wednesday))
     bench.hold(2400.0, 700)
     bench.begins -= timedelta(seconds=100)

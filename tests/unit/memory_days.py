@@ -18,7 +18,6 @@ BOILER = Load(
     start_for_s=5.0,
     stop_import_w=800.0,
     stop_for_s=5.0,
-    least_w=2000.0,
     min_off_s=300.0,
     settle_s=3.0,
     lease_s=300.0,
@@ -30,7 +29,6 @@ PUMP = Load(
     start_for_s=5.0,
     stop_import_w=200.0,
     stop_for_s=5.0,
-    least_w=1000.0,
     min_off_s=60.0,
     settle_s=3.0,
 )

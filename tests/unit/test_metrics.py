@@ -16,7 +16,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadctl.config import House
-from loadctl.core.values import Need
+from loadctl.core.values import Clock, Need
 from loadctl.drivers import Shared
 from loadctl.errors import Refused, Unreachable
 from loadctl.service.daemon import Daemon
@@ -111,7 +111,7 @@ async def test_what_the_memory_knows(tmp_path):
 @pytest.mark.anyio
 async def test_a_need_that_was_missed_is_counted():
     pump = Relay()
-    need = Need(by=time(15, 0), runtime_s=1800.0)
+    need = Need(by=Clock(time(15, 0)), runtime_s=1800.0)
     home = house(HomeMeter(error=Unreachable("no answer")), (rule("pump", needs=(need,)), pump))
     async with measuring(home) as metrics:
         await asyncio.sleep(2 * 3600)

@@ -1,0 +1,210 @@
+"""A load with a range of power, kept on the sun: up in steps with patience, down at once.
+
+What it may have is what it draws plus what is free. A rise waits until the meter shows the last change, a fall does
+not: while a change is on its way, import beyond what it explains is taken off at once. A car that takes less than it is
+offered is offered little more than it takes, so that the rest is free for others.
+
+More phases than one carry more power, and no less than six amperes on each: between the two ranges a charger is
+switched rarely, after the other range would have been the better one for minutes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import floor, inf
+from typing import NamedTuple
+
+from loadctl.core.judge import Sight
+from loadctl.core.surplus import own_w
+from loadctl.core.values import Follow, Load, Range, Standing
+
+RISE_SHARE = 0.25  # of a step that must be free beyond it, so that a trembling surplus changes nothing
+FALL_W = 10.0  # import that is only noise
+_UNKNOWN = Standing()  # of a car that has yet to draw
+LEFT_SHARE = 1.5  # of a step: who leaves more than this of what it is offered has no use for it
+
+
+class Setting(NamedTuple):
+    """What a load is to be set to: the power it will draw; for a charger its current on so many phases, which comes to
+    `nominal_w` if the car uses them all.
+    """
+
+    watts: float
+    nominal_w: float
+    phases: int | None = None
+    amps: float | None = None
+
+
+class Allowance(NamedTuple):
+    """What a running load may draw: `rise_w` more than now, `over_w` less (an import that is its doing), at most
+    `cap_w`.
+
+    `all_in`: as much as `cap_w` allows, sun or no sun. `grid_w`: the reading, to tell an import that a change explains.
+    """
+
+    rise_w: float
+    over_w: float
+    grid_w: float
+    cap_w: float = inf
+    all_in: bool = False
+
+
+def in_force(load: Load, standing: Standing) -> Range:
+    """Return the range of powers that the load can be set to without switching phases, as it really draws them."""
+    if load.follow is None:
+        raise ValueError(f"{load.name} cannot follow")
+    ranges = load.follow.ranges
+    found = next((one for one in ranges if one.phases == standing.phases), ranges[0])
+    return _as_used(found, standing)
+
+
+def settings(load: Load, standing: Standing, sight: Sight, may: Allowance) -> Setting | None:
+    """Return the new setting of a load that is on, None to leave it as it is."""
+    follow = load.follow
+    if follow is None:
+        return None
+    range_, draws_w = in_force(load, standing), own_w(load, standing)
+    set_w = standing.target_w or range_.least_w
+    if standing.shown_at is not None and not may.all_in:
+        before_w = may.grid_w if standing.grid_before_w is None else standing.grid_before_w
+        unexplained_w = may.grid_w - max(0.0, before_w) - max(standing.change_w, 0.0)
+        wanted_w = set_w - unexplained_w if unexplained_w > FALL_W else set_w
+        return _changed(range_, standing, set_w, min(wanted_w, may.cap_w))
+    could_w = may.cap_w if may.all_in else _could_w(draws_w, may)
+    other = _better(load, standing, range_, could_w, sight)
+    if other is not None:
+        return _setting(other, standing, could_w)
+    if draws_w < set_w - LEFT_SHARE * range_.step_w:
+        could_w = min(could_w, draws_w + range_.step_w * (1 + RISE_SHARE))
+    if could_w > set_w and (standing.command_id is not None or not sight.fresh):
+        return None
+    return _changed(range_, standing, set_w, could_w)
+
+
+def first(load: Load, free_w: float, cap_w: float, *, all_in: bool) -> Setting:
+    """Return what a load begins with: its least, on more phases only if there is power for them; all, if it must."""
+    if load.follow is None:
+        return Setting(load.power_w, load.power_w)
+    chosen = load.follow.ranges[0]
+    for one in load.follow.ranges[1:]:
+        if min(inf if all_in else free_w, cap_w) >= one.least_w + RISE_SHARE * one.step_w:
+            chosen = one
+    return _setting(chosen, _UNKNOWN, cap_w if all_in else chosen.least_w)
+
+
+def appetite_w(load: Load, standing: Standing, at: float) -> float:
+    """Return how much more the load would take if it might."""
+    if load.follow is None:
+        return 0.0
+    range_, draws_w = in_force(load, standing), own_w(load, standing)
+    set_w = standing.target_w or range_.least_w
+    if standing.shown_at is None and draws_w < set_w - LEFT_SHARE * range_.step_w:
+        return 0.0
+    most = load.follow.ranges[-1] if may_switch(load.follow, standing, at) else range_
+    return max(0.0, _as_used(most, standing).most_w - max(set_w, draws_w))
+
+
+def fair_w(ranges: Sequence[Range], total_w: float) -> list[float]:
+    """Return equal parts of `total_w`; what one cannot use is left to the others."""
+    parts = [one.least_w for one in ranges]
+    open_ = set(range(len(ranges)))
+    left_w = total_w - sum(parts)
+    while left_w > 1e-6 and open_:
+        part_w = left_w / len(open_)
+        for index in tuple(open_):
+            more_w = min(part_w, ranges[index].most_w - parts[index])
+            parts[index] += more_w
+            left_w -= more_w
+            if more_w < part_w:
+                open_.discard(index)
+    return parts
+
+
+def patient(load: Load, standing: Standing, may: Allowance, elapsed_s: float) -> Standing:
+    """Return the standing with the time grown or shrunk for which another number of phases would have been better."""
+    follow = load.follow
+    if follow is None or len(follow.ranges) < 2 or standing.shown_at is not None:
+        return standing
+    range_ = in_force(load, standing)
+    could_w = may.cap_w if may.all_in else _could_w(own_w(load, standing), may)
+    better = _other(follow, standing, range_, could_w) is not None
+    held_s = standing.phases_held_s + elapsed_s if better else max(0.0, standing.phases_held_s - elapsed_s)
+    held_s = min(held_s, max(follow.phase_up_s, follow.phase_down_s))
+    return standing if held_s == standing.phases_held_s else replace(standing, phases_held_s=held_s)
+
+
+def may_switch(follow: Follow, standing: Standing, at: float) -> bool:
+    """Tell whether the charger may change its phases, as far as their number today and the pause between them go."""
+    if len(follow.ranges) < 2 or standing.phase_changes >= follow.phase_changes:
+        return False
+    return standing.phases_at is None or at - standing.phases_at >= follow.phase_pause_s
+
+
+def _could_w(draws_w: float, may: Allowance) -> float:
+    return min(draws_w - may.over_w if may.over_w > FALL_W else draws_w + max(0.0, may.rise_w), may.cap_w)
+
+
+def _better(load: Load, standing: Standing, range_: Range, could_w: float, sight: Sight) -> Range | None:
+    follow = load.follow
+    if follow is None or not may_switch(follow, standing, sight.at) or standing.command_id is not None:
+        return None
+    other = _other(follow, standing, range_, could_w)
+    if other is None:
+        return None
+    for_s = follow.phase_up_s if other.least_w > range_.least_w else follow.phase_down_s
+    return other if standing.phases_held_s >= for_s else None
+
+
+def _other(follow: Follow, standing: Standing, range_: Range, could_w: float) -> Range | None:
+    """Return the better range for `could_w`: more phases if there is power for them, fewer if there is too little."""
+    if standing.using is not None and range_.phases is not None and standing.using < range_.phases:
+        return None  # a car that takes one phase of three gains nothing by three
+    more = [one for one in follow.ranges if one.least_w > range_.least_w]
+    fewer = [one for one in follow.ranges if one.least_w < range_.least_w]
+    if more and could_w >= more[0].least_w + RISE_SHARE * more[0].step_w and could_w > range_.most_w:
+        return more[0]
+    return fewer[-1] if fewer and could_w < range_.least_w - FALL_W else None
+
+
+def _as_used(one: Range, standing: Standing) -> Range:
+    """Return the range as the car really draws it: one that uses one phase of three takes a third."""
+    share = _used_share(one, standing)
+    if share == 1.0:
+        return one
+    return Range(one.least_w * share, one.most_w * share, one.step_w * share, one.phases, one.volts)
+
+
+def _changed(range_: Range, standing: Standing, set_w: float, wanted_w: float) -> Setting | None:
+    """Return the step of the range at or below `wanted_w`, None if that is no change worth making."""
+    if set_w - FALL_W <= wanted_w < set_w + range_.step_w * (1 + RISE_SHARE) and set_w <= range_.most_w:
+        return None
+    if wanted_w >= set_w:
+        wanted_w -= RISE_SHARE * range_.step_w
+    watts = _on_grid(range_, wanted_w)
+    return None if watts == set_w else _in_use(range_, watts, _used_share(range_, standing))
+
+
+def _setting(one: Range, standing: Standing, wanted_w: float) -> Setting:
+    used = _as_used(one, standing)
+    return _in_use(used, _on_grid(used, wanted_w), _used_share(one, standing))
+
+
+def _in_use(one: Range, watts: float, share: float) -> Setting:
+    """Return the setting with which a car that uses a share of the phases draws `watts`."""
+    nominal_w = watts / share
+    amps = round(nominal_w / (one.volts * one.phases), 2) if one.volts and one.phases else None
+    return Setting(watts, nominal_w, one.phases, amps)
+
+
+def _used_share(one: Range, standing: Standing) -> float:
+    if not one.phases or not standing.using or standing.using >= one.phases:
+        return 1.0
+    return standing.using / one.phases
+
+
+def _on_grid(range_: Range, wanted_w: float) -> float:
+    most = min(max(wanted_w, range_.least_w), range_.most_w)
+    if most == range_.most_w:
+        return range_.most_w
+    return range_.least_w + range_.step_w * floor((most - range_.least_w) / range_.step_w + 1e-6)

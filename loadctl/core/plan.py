@@ -1,0 +1,130 @@
+"""The cheapest watts that are left for what must be done: needs planned together over what is expected of the time
+ahead.
+
+Each stretch of the time until a deadline offers the load energy at a cost: its own surplus at the price it would have
+been sold for, the rest at the price it is bought for. The cheapest offers that suffice are taken; the dearest of them
+is what the load should pay at most, now as well. So it takes full sun first, partial sun as the sun or the time runs
+out, cheap hours of the tariff before dear ones, and of equal offers the latest: a later one may still turn out better.
+
+None of it has to be right. A plan only makes a load easier to please, and `needs` forces it on at the last moment
+anyway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from loadctl.core.calendar import is_open
+from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, left_s
+from loadctl.core.surplus import full_w, least_w
+from loadctl.core.values import Load, Plan, Site, Slot, Standing, Tick
+
+EVERY_S = 60.0
+CAUTION = 1.05  # what is expected is rarely all there
+WORTH_A_MOVE = 0.1  # of what lies between buying and selling
+
+
+class _Offer(NamedTuple):
+    cost: float  # per kWh
+    start: float  # negative POSIX, so that of equal costs the latest sorts first
+    slot: int
+    energy_wh: float
+    sun_wh: float
+
+
+def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float) -> tuple[Plan, ...]:
+    """Return what each load should pay at most now, and when it must start. `base_w`: the house without our loads."""
+    slots = [slot for slot in tick.outlook.slots if slot.start + slot.length_s > tick.wall.timestamp()]
+    sun_wh = [max(0.0, slot.surplus_w or 0.0) * _left_s(slot, tick) / 3600 for slot in slots]
+    latest = _latest(site, standings, tick, away=away, base_w=base_w)
+    plans = []
+    for load, standing, start in zip(site.loads, standings, latest, strict=True):
+        price: float | None = None
+        for mark in sorted(standing.marks, key=lambda mark: mark.due):
+            still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs)
+            if still_s <= 0:
+                continue
+            wanted_wh = still_s * full_w(load, standing) / 3600 * CAUTION
+            found = _price(load, standing, slots, sun_wh, wanted_wh, mark.due, tick)
+            if found is not None and (price is None or found > price):
+                price = found
+        plans.append(Plan(price, start))
+    return tuple(plans)
+
+
+def _price(
+    load: Load, standing: Standing, slots: list[Slot], sun_wh: list[float], wanted_wh: float, due: float, tick: Tick
+) -> float | None:
+    """Return the cost of the dearest offer that is needed, and take what is taken off `sun_wh`; None: nothing is known.
+
+    Where this stretch is not among those taken, what comes now must be a good deal cheaper than what was planned.
+    """
+    taken: list[_Offer] = []
+    for offer in sorted(_offers(load, standing, slots, sun_wh, due, tick)):
+        if wanted_wh <= 0:
+            break
+        wanted_wh -= offer.energy_wh
+        sun_wh[offer.slot] = max(0.0, sun_wh[offer.slot] - offer.sun_wh)
+        taken.append(offer)
+    if not taken:
+        return None
+    price, span = taken[-1].cost, tick.outlook.import_price - tick.outlook.export_price
+    return price if any(offer.slot == 0 for offer in taken) else price - WORTH_A_MOVE * abs(span)
+
+
+def _offers(
+    load: Load, standing: Standing, slots: list[Slot], sun_wh: list[float], due: float, tick: Tick
+) -> Iterator[_Offer]:
+    whole_w = full_w(load, standing)
+    now = tick.wall.timestamp()
+    for index, slot in enumerate(slots):
+        start, end = max(slot.start, now), min(slot.start + slot.length_s, due)
+        if slot.surplus_w is None or end <= start or not _open(load, (start + end) / 2, tick):
+            continue
+        hours = (end - start) / 3600
+        whole_wh = whole_w * hours
+        sun = min(sun_wh[index], whole_wh)
+        first_wh = whole_wh if load.follow is None else min(max(sun, least_w(load) * hours), whole_wh)
+        cost = (sun * slot.export_price + (first_wh - sun) * slot.import_price) / first_wh
+        yield _Offer(cost, -start, index, first_wh, sun)
+        if whole_wh > first_wh:
+            yield _Offer(slot.import_price, -start, index, whole_wh - first_wh, 0.0)
+
+
+def _left_s(slot: Slot, tick: Tick) -> float:
+    return slot.start + slot.length_s - max(slot.start, tick.wall.timestamp())
+
+
+def _open(load: Load, moment: float, tick: Tick) -> bool:
+    if not load.windows:
+        return True
+    return is_open(load.windows, datetime.fromtimestamp(moment, tick.wall.tzinfo), tick.outlook.daylight)
+
+
+def _latest(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float) -> list[float | None]:
+    """Return when each load must start at the latest (POSIX) so that all needs are met although the fuse lets only some
+    run at a time: each run is put as late as it goes before those that it cannot run beside, the last deadline first.
+    """
+    latest: list[float | None] = [None] * len(site.loads)
+    runs = []
+    for index, (load, standing) in enumerate(zip(site.loads, standings, strict=True)):
+        for mark in standing.marks:
+            still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs)
+            if still_s > 0:
+                runs.append((mark.due, -index, still_s * (1 + MARGIN_SHARE) + MARGIN_S))
+    placed: list[tuple[float, float, int]] = []
+    for due, minus_index, length_s in sorted(runs, reverse=True):
+        index, end = -minus_index, due
+        power_w = full_w(site.loads[index], standings[index])
+        for start, stop, other in sorted(placed, reverse=True):
+            beside_w = full_w(site.loads[other], standings[other])
+            too_much = site.max_import_w is not None and base_w + power_w + beside_w > site.max_import_w
+            if too_much and other != index and start < end and stop > end - length_s:
+                end = start
+        placed.append((end - length_s, end, index))
+        start_at = end - length_s
+        known = latest[index]
+        latest[index] = start_at if known is None else min(known, start_at)
+    return latest
