@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from loadctl.core.values import Site
 from loadctl.drivers import Shared
 from loadctl.errors import Fault
+from loadctl.outlook.sun import Location
+from loadctl.outlook.tariff import Tariff
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class House:
     """What the core, the daemon and the page need to begin.
 
     `actuators`: by load name. `was`: the former name of a load by its present one. `notes`: what the owner should know
-    although nothing is wrong.
+    although nothing is wrong. `location`: as the file says it, else roughly by the time zone. `inputs`: by name;
+    `units`: of all that a condition may ask for, the inputs included.
     """
 
     path: Path
@@ -46,3 +49,7 @@ class House:
     web: Web = Web()
     was: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[Fault, ...] = ()
+    location: Location | None = None
+    tariff: Tariff = field(default_factory=Tariff)
+    inputs: Mapping[str, Device] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)

@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path as FilePath
 from typing import Any
-
-import httpx
 
 from loadctl.actuators import ACTUATORS
 from loadctl.config import text as yaml_text
 from loadctl.config import zones
+from loadctl.config.devices import device, no_network
+from loadctl.config.drawing import draw
+from loadctl.config.expression import Misread, parse_condition
 from loadctl.config.findings import Findings, Path, nearest
 from loadctl.config.house import Device, House, Web
-from loadctl.config.keys import BetweenKeys, LoadKeys, SiteKeys, WebKeys
-from loadctl.config.sense import Rule, sense
+from loadctl.config.keys import PricesKeys, SiteKeys, TariffKeys, WebKeys
+from loadctl.config.keys_load import LoadKeys, WhenKeys
+from loadctl.config.loads import battery_of, load_of
+from loadctl.config.scene import Rule, Scene
+from loadctl.config.sense import sense
 from loadctl.config.validate import checked
-from loadctl.core.values import Clock, Load, Need, Site, Window
-from loadctl.drivers import LoopClock, Shared, driver_class
+from loadctl.core.conditions import Condition
+from loadctl.core.values import Load, Site, Window
+from loadctl.drivers import LoopClock, Shared
+from loadctl.inputs import INPUTS
+from loadctl.inputs import names as input_names
 from loadctl.meters import METERS
+from loadctl.outlook.sun import Location, location_of
+from loadctl.outlook.tariff import Price, Prices, Tariff
 
 VERSION = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+KEYS = ("version", "site", "meter", "inputs", "loads", "web")
 _SMALLEST = "the smallest rule file has `version: 1`, a `meter:` and under `loads:` one appliance"
 
 
@@ -34,6 +45,7 @@ class Drivers:
 
     meters: Mapping[str, str] = field(default_factory=lambda: METERS)
     actuators: Mapping[str, str] = field(default_factory=lambda: ACTUATORS)
+    inputs: Mapping[str, str] = field(default_factory=lambda: INPUTS)
 
 
 def load(
@@ -73,37 +85,51 @@ def parse(
 
 
 def _house(data: dict[str, Any], file: str, findings: Findings, drivers: Drivers) -> House | None:
-    known = ("version", "site", "meter", "loads", "web")
     for key in data:
-        if key not in known:
-            findings.fault((key,), f"`{key[:40]}` is not a key here; {nearest(key[:40], known)}")
+        if key not in KEYS:
+            findings.fault((key,), f"`{key[:40]}` is not a key here; {nearest(key[:40], KEYS)}")
     _version(data, findings)
     site = checked(SiteKeys, data.get("site", {}), ("site",), findings)
     web = checked(WebKeys, data.get("web", {}), ("web",), findings)
     zone = zones.find(site.timezone if site else "UTC", ("site", "timezone"), findings)
-    shared = Shared(LoopClock(zone), _no_network)
+    shared = Shared(LoopClock(zone), no_network)
     meter, every_s = None, None
     if "meter" not in data:
         findings.fault((), "`meter` is missing, such as `meter: {driver: envoy, host: envoy.local}`")
     else:
-        meter = _device(data["meter"], ("meter",), drivers.meters, "meter", findings)
+        meter = device(data["meter"], ("meter",), drivers.meters, "meter", findings)
         every_s = float(meter.build(shared).every_s) if meter else None
-    rules = _rules(data, shared, drivers, findings)
+    inputs = _inputs(data, drivers, findings)
+    units = _units(data, inputs)
+    rules = _rules(data, site or SiteKeys(), units, shared, drivers, findings)
+    given = site.location if site else None
+    location = Location(given.latitude, given.longitude) if given else location_of(zone)
+    tariff = _tariff(site.tariff if site else None)
     if site:
-        sense(site, rules, every_s, findings)
+        sense(Scene(site, zone, location, tariff, units, every_s), rules, findings)
     if site is None or web is None or meter is None or findings.faults:
         return None
-    ranked = sorted(rules, key=lambda rule: rule.keys.priority or 1_000_000)  # sorted() keeps the order of the file
     core_site = Site(
-        loads=tuple(rule.load for rule in ranked),
+        loads=_sharing(rules),
         reserve_w=site.reserve,
         max_import_w=site.max_import,
         hold_s=site.hold,
         steady_s=site.steady,
     )
-    actuators = {rule.load.name: rule.device for rule in ranked}
-    was = {rule.load.name: rule.keys.was for rule in ranked if rule.keys.was}
-    return House(FilePath(file), core_site, zone, meter, actuators, Web(web.host, web.port), was, tuple(findings.notes))
+    return House(
+        path=FilePath(file),
+        site=core_site,
+        zone=zone,
+        meter=meter,
+        actuators={rule.load.name: rule.device for rule in rules},
+        web=Web(web.host, web.port),
+        was={rule.load.name: rule.keys.was for rule in rules if rule.keys.was},
+        notes=tuple(findings.notes),
+        location=location,
+        tariff=tariff,
+        inputs=inputs,
+        units=units,
+    )
 
 
 def _version(data: dict[str, Any], findings: Findings) -> None:
@@ -114,91 +140,114 @@ def _version(data: dict[str, Any], findings: Findings) -> None:
         findings.fault(("version",), f"this loadctl reads rule files with `version: {VERSION}`")
 
 
-def _rules(data: dict[str, Any], shared: Shared, drivers: Drivers, findings: Findings) -> list[Rule]:
+def _inputs(data: dict[str, Any], drivers: Drivers, findings: Findings) -> dict[str, Device]:
+    value = data.get("inputs", {})
+    if not isinstance(value, dict):
+        findings.fault(("inputs",), "under `inputs:` each input has a name, such as `tank: {driver: …, …}`")
+        return {}
+    found = {}
+    for name, item in value.items():
+        path = ("inputs", name)
+        if name in input_names.RESERVED:
+            findings.fault(path, f"`{name}` means something else in a condition; call it `my_{name}`")
+        elif not input_names.NAME.fullmatch(name):
+            better = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_0123456789")[:40] or "tank"
+            findings.fault(path, f"a name has letters, digits and `_` only and begins with a letter: write `{better}`")
+        if made := device(item, path, drivers.inputs, "input", findings):
+            found[name] = made
+    return found
+
+
+def _units(data: dict[str, Any], inputs: Mapping[str, Device]) -> dict[str, str]:
+    """Return the units of all that a condition or a need may ask for."""
+    loads = data.get("loads")
+    return {
+        **input_names.BUILT_IN,
+        **input_names.load_names(loads if isinstance(loads, dict) else ()),
+        **{name: made.options.base for name, made in inputs.items()},
+    }
+
+
+def _rules(
+    data: dict[str, Any],
+    site: SiteKeys,
+    units: Mapping[str, str],
+    shared: Shared,
+    drivers: Drivers,
+    findings: Findings,
+) -> list[Rule]:
+    """Return the appliances, the most important first."""
     loads = data.get("loads")
     if not isinstance(loads, dict) or not loads:
         example = "such as `boiler: {actuator: {driver: shelly, host: 192.168.1.40}, power: 2 kW}`"
         findings.fault(("loads",), f"under `loads:` at least one appliance is meant, {example}")
         return []
-    rules = []
+    found: list[tuple[str, LoadKeys, Device]] = []
     for name, value in loads.items():
         path = ("loads", name)
         if not NAME.fullmatch(name):
             better = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_-")[:40] or "boiler"
             findings.fault(path, f"a name has letters, digits, `_` and `-` only: write `{better}`")
         keys = checked(LoadKeys, {} if value is None else value, path, findings)
-        device = None
-        if isinstance(value, dict) and "actuator" in value:
-            device = _device(value["actuator"], (*path, "actuator"), drivers.actuators, "actuator", findings)
-        if keys and device:
-            built = device.build(shared)
-            rules.append(Rule(_load(name, keys, built.lease_s, built.settle_s), keys, device))
+        made, written = None, value if isinstance(value, dict) else {}
+        if "actuator" not in written and not {"power", "current"} & written.keys():
+            findings.fault(path, "`power` is missing")
+        if "actuator" in written:
+            made = device(written["actuator"], (*path, "actuator"), drivers.actuators, "actuator", findings)
+        if keys and made:
+            found.append((name, keys, made))
+    found.sort(key=lambda rule: rule[1].priority or 1_000_000)  # sort() keeps the order of the file
+    ahead = _before_the_battery(site, [name for name, _, _ in found], loads, findings)
+    rules = []
+    for name, keys, made in found:
+        path = ("loads", name)
+        built = made.build(shared)
+        drawn = draw(keys, built, made.options, path, findings)
+        when = _when(keys.when, units, (*path, "when"), findings) if keys.when else None
+        if drawn is None:
+            continue
+        battery = battery_of(keys.battery, site.battery, before_the_battery=name in ahead)
+        rules.append(Rule(load_of(name, keys, drawn, battery, when, built.lease_s, built.settle_s), keys, made))
     return rules
 
 
-def _device(value: object, path: Path, registry: Mapping[str, str], kind: str, findings: Findings) -> Device | None:
-    if not isinstance(value, dict):
-        findings.fault(path, f"a group of keys is meant here, such as `{{driver: {min(registry)}, …}}`")
-        return None
-    name = value.get("driver")
-    if not isinstance(name, str) or name not in registry:
-        place = (*path, "driver") if "driver" in value else path
-        hint = nearest(name[:40], registry) if isinstance(name, str) else "known here: " + ", ".join(sorted(registry))
-        findings.fault(place, f"there is no such {kind} driver; {hint}" if name else f"`driver` is missing; {hint}")
-        return None
-    host = value.get("host")
-    if isinstance(host, str) and "@" in host:
-        findings.fault((*path, "host"), "a login stands in the address; give user and password as keys of their own")
-        return None
-    cls = driver_class(registry, name)
-    options = checked(cls.Options, {key: item for key, item in value.items() if key != "driver"}, path, findings)
-    return Device(name, options, lambda shared: cls(options, shared)) if options is not None else None
+def _before_the_battery(
+    site: SiteKeys, order: Sequence[str], loads: Mapping[str, Any], findings: Findings
+) -> Sequence[str]:
+    last = site.battery.after if site.battery else None
+    if last is None or last in order:
+        return order[: order.index(last) + 1] if last else ()
+    if last not in loads:
+        findings.fault(
+            ("site", "battery", "after"), f"there is no appliance `{last[:40]}`; {nearest(last[:40], loads)}"
+        )
+    return ()
 
 
-def _load(name: str, keys: LoadKeys, lease_s: float | None, settle_s: float) -> Load:
-    """Fill in the defaults of one appliance."""
-    least_s = 600.0 if keys.compressor else 120.0
-    margin_w = max(100.0, keys.power / 10)
-    start_w = keys.start.surplus if keys.start else None
-    if keys.stop is None:
-        stop_w = max(0.0, keys.power - (start_w or keys.power)) + margin_w
-    else:
-        stop_w = keys.stop.imports if keys.stop.imports is not None else -(keys.stop.exports or 0.0)
-    if start_w is None:  # whoever stops early must start late
-        start_w = keys.power + max(0.0, margin_w - stop_w)
-    return Load(
-        name=name,
-        power_w=keys.power,
-        start_w=start_w,
-        start_for_s=_given(keys.start.hold if keys.start else None, 60.0),
-        stop_import_w=stop_w,
-        stop_for_s=_given(keys.stop.hold if keys.stop else None, 120.0),
-        min_on_s=_given(keys.min_on, least_s),
-        min_off_s=_given(keys.min_off, least_s),
-        max_starts=keys.max_starts,
-        compressor=keys.compressor,
-        settle_s=_given(keys.settle, settle_s),
-        lease_s=lease_s,
-        safe_on=keys.safe == "on",
-        hand_hold_s=keys.hand_hold,
-        shed_below_pct=keys.shed_below,
-        windows=tuple(window for between in keys.between for window in _windows(between)),
-        needs=tuple(Need(Clock(need.by), need.energy, need.runtime, days=need.days) for need in keys.need),
-    )
+def _when(keys: WhenKeys, units: Mapping[str, str], path: Path, findings: Findings) -> Condition | None:
+    hysteresis = None if keys.hysteresis is None else str(keys.hysteresis)
+    unknown = None if keys.unknown == "keep" else keys.unknown
+    try:
+        return parse_condition(keys.test, units, hysteresis, unknown)
+    except Misread as error:
+        findings.fault((*path, "if" if error.at is not None else "hysteresis"), str(error))
+    return None
 
 
-def _windows(between: BetweenKeys) -> list[Window]:
-    """One window; a whole day is two, since begin and end at the same time of day would be none."""
-    start, end = Clock(between.start), Clock(between.to)
-    if start != end:
-        return [Window(start, end, between.days)]
-    noon = Clock(between.start.replace(hour=12))
-    return [Window(start, noon, between.days), Window(noon, end, between.days)]
+def _sharing(rules: Sequence[Rule]) -> tuple[Load, ...]:
+    """Number the rows of loads that share equally."""
+    found: list[Load] = []
+    numbers, row = count(1), None
+    for rule in rules:
+        row = (row or next(numbers)) if rule.keys.share else None
+        found.append(rule.load if row is None else replace(rule.load, share=row))
+    return tuple(found)
 
 
-def _given(value: float | None, default: float) -> float:
-    return default if value is None else value
+def _tariff(keys: TariffKeys | None) -> Tariff:
+    return Tariff(_prices(keys.imports), _prices(keys.exports)) if keys else Tariff()
 
 
-def _no_network(**_: Any) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(503)))
+def _prices(keys: PricesKeys) -> Prices:
+    times = tuple(Price(at.price, Window(at.start, at.to, at.days, at.season)) for at in keys.prices)
+    return Prices(keys.default, times, keys.input)

@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from loadctl.config.keys import LoadKeys, SiteKeys, WebKeys
+from loadctl.config.keys import SiteKeys, WebKeys
+from loadctl.config.keys_load import LoadKeys
 from loadctl.config.reading import NAME, VERSION, Drivers
 from loadctl.drivers import driver_class
 

@@ -3,66 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import time
 from math import ceil
 
-from loadctl.config.findings import Findings, Path
-from loadctl.config.house import Device
-from loadctl.config.keys import LoadKeys, SiteKeys
-from loadctl.config.words import DAYS
-from loadctl.core.units import spell
-from loadctl.core.values import Load, Need, Window
+from loadctl.config.findings import Findings, Path, nearest
+from loadctl.config.keys import SiteKeys
+from loadctl.config.scene import Rule, Scene
+from loadctl.config.sense_hours import hours
+from loadctl.config.sense_order import order
+from loadctl.config.sense_prices import prices
+from loadctl.core.units import measured, spell
+from loadctl.core.values import Load, Need
 
 NOISE_W = 20.0  # by which two readings of an unchanged house differ
-_DAY_MIN = 24 * 60
-_WEEK_MIN = 7 * _DAY_MIN
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One appliance as the file says it, as the core takes it, and the device behind it."""
-
-    load: Load
-    keys: LoadKeys
-    device: Device
-
-
-def sense(site: SiteKeys, rules: Sequence[Rule], every_s: float | None, findings: Findings) -> None:
-    """Find what cannot be meant. `every_s`: the meter's interval, None while it is not known."""
+def sense(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:
+    """Find what cannot be meant; `rules` in the order of priority."""
+    site = scene.site
     if site.max_import is not None and site.reserve >= site.max_import:
         message = f"a reserve of {spell(site.reserve, 'W')} is more than the fuse of {spell(site.max_import, 'W')}"
         findings.fault(("site", "reserve"), f"{message}; write a few hundred watts, such as `100 W`")
     for rule in rules:
-        path = ("loads", rule.load.name)
-        _thresholds(site, rule.load, path, findings)
-        _hours(rule, path, findings)
-        _needs(rule.load, path, findings)
-        _failsafe(rule, every_s, path, findings)
-        if every_s is not None:
-            _patience(rule.load, every_s, path, findings)
-        if site.max_import is not None and rule.load.power_w > site.max_import:
-            power, fuse = spell(rule.load.power_w, "W"), spell(site.max_import, "W")
-            findings.fault(
-                (*path, "power"), f"{power} is more than `max_import: {fuse}` lets through; correct one of them"
-            )
+        _thresholds(site, rule, findings)
+        _failsafe(rule, scene.every_s, findings)
+        if scene.every_s is not None:
+            _patience(rule.load, scene.every_s, rule.path, findings)
+        _fuse(site, rule, findings)
+        for index, (need, keys) in enumerate(zip(rule.load.needs, rule.keys.need, strict=True)):
+            unit = "%" if keys.soc is not None else "°C"
+            _source(need, unit, scene, (*rule.path, "need", index), findings)
+    hours(scene, rules, findings)
+    prices(scene, rules, findings)
+    order(scene, rules, findings)
     _one_relay_each(rules, findings)
     _names(rules, findings)
 
 
-def _thresholds(site: SiteKeys, load: Load, path: Path, findings: Findings) -> None:
-    needed_w = load.power_w - site.reserve + NOISE_W
+def _thresholds(site: SiteKeys, rule: Rule, findings: Findings) -> None:
+    load, path = rule.load, rule.path
+    if rule.keys.grid_limit is not None:
+        for key in ("start", "stop"):
+            if getattr(rule.keys, key) is not None:
+                findings.fault((*path, key), f"`grid_limit` says when to start and to stop; delete it or `{key}`")
+                return
+        if load.start_w < NOISE_W:
+            half = spell(_down(rule.least_w / 2), "W")
+            findings.fault(
+                (*path, "grid_limit"),
+                f"that is all its {spell(rule.least_w, 'W')}, it would run without any sun; write less, such as `{half}`",
+            )
+            return
+    needed_w = rule.least_w - site.reserve + NOISE_W
     if load.start_w + load.stop_import_w > needed_w:
         return
     start_w = _up(needed_w - load.stop_import_w)
     stop_w = _up(needed_w - load.start_w)
-    grid = _spell_grid(load.power_w - load.start_w - site.reserve)
+    grid = _spell_grid(rule.least_w - load.start_w - site.reserve)
     key = "stop" if findings.known((*path, "stop"))[-1] == "stop" else "start"
     findings.fault(
         (*path, key),
-        f"it would switch itself off: started with {spell(load.start_w, 'W')} free, its {spell(load.power_w, 'W')} "
+        f"it would switch itself off: started with {spell(load.start_w, 'W')} free, its {spell(rule.least_w, 'W')} "
         f"make the house {grid}; write `start: {spell(start_w, 'W')}` or `stop: {_spell_grid(stop_w)}`",
     )
+
+
+def _down(watts: float) -> float:
+    """Round to a number that a person would write, and not more."""
+    return watts // 50 * 50 or 10.0
 
 
 def _spell_grid(import_w: float) -> str:
@@ -74,73 +81,31 @@ def _up(watts: float) -> float:
     return ceil((watts + 1) / 50) * 50.0
 
 
-def _hours(rule: Rule, path: Path, findings: Findings) -> None:
-    load = rule.load
-    for index, between in enumerate(rule.keys.between):
-        place = (*path, "between", index)
-        if between.start == between.to != time(0):
-            at = f"{between.start:%H:%M}"
-            findings.fault(place, f"these hours begin and end at {at}; for the whole day write `00:00-24:00`")
-            continue
-        length_s = ((_minute(between.to) - _minute(between.start)) % _DAY_MIN or _DAY_MIN) * 60.0
-        if load.min_on_s > length_s:
-            findings.fault(
-                (*path, "min_on") if rule.keys.min_on is not None else place,
-                f"`min_on: {spell(load.min_on_s, 's')}` does not fit into {between.start:%H:%M}-{between.to:%H:%M}; "
-                f"write at most `min_on: {spell(length_s, 's')}` or longer hours",
-            )
+def _fuse(site: SiteKeys, rule: Rule, findings: Findings) -> None:
+    """What can be throttled may be more than the fuse: it is set to less."""
+    if site.max_import is None or rule.least_w <= site.max_import:
+        return
+    least, fuse = spell(rule.least_w, "W"), spell(site.max_import, "W")
+    key = "power" if rule.keys.current is None else "phases" if rule.keys.phases == 3 else "current"
+    findings.fault((*rule.path, key), f"{least} is more than `max_import: {fuse}` lets through; correct one of them")
 
 
-def _needs(load: Load, path: Path, findings: Findings) -> None:
-    is_open = _open_minutes(load.windows)
-    for index, need in enumerate(load.needs):
-        place = (*path, "need", index)
-        ends = [day * _DAY_MIN + _minute(need.by.time) for day in sorted(need.days)]
-        if not all(is_open[(end - 1) % _WEEK_MIN] for end in ends):
-            findings.fault(place, f"`by {need.by.time:%H:%M}` lies outside its hours; {_better_end(load, need)}")
-            continue
-        needed_s = need.runtime_s if need.runtime_s is not None else (need.energy_wh or 0.0) * 3600 / load.power_w
-        there_s = min(_open_before(end, ends, is_open) for end in ends) * 60.0
-        if needed_s <= there_s:
-            continue
-        if need.runtime_s is not None:
-            asked, most = spell(needed_s, "s"), spell(there_s, "s")
-        else:
-            asked = f"{spell(need.energy_wh or 0, 'Wh')} ({spell(ceil(needed_s / 60) * 60, 's')})"
-            most = spell(int(there_s / 3600 * load.power_w / 100) * 100.0, "Wh")
-        message = f"{asked} cannot be had by {need.by.time:%H:%M}: {spell(there_s, 's')} are allowed"
-        findings.fault(place, f"{message}; write at most `{most} by {need.by.time:%H:%M}` or allow longer hours")
+def _source(need: Need, unit: str, scene: Scene, place: Path, findings: Findings) -> None:
+    """Tell a temperature or a charge whose input is not known, or is something else."""
+    if need.level is None:
+        return
+    known = scene.units.get(need.level.input)
+    if known is None:
+        findings.fault(
+            (*place, "of"), f"there is no input `{need.level.input[:40]}`; {nearest(need.level.input, scene.units)}"
+        )
+    elif known != unit:
+        findings.fault((*place, "of"), f"`{need.level.input}` is {measured(known)}; here {measured(unit)} is meant")
 
 
-def _better_end(load: Load, need: Need) -> str:
-    ends = sorted({f"{window.end.time:%H:%M}" for window in load.windows if window.days & need.days})
-    if not ends:
-        return "its hours never fall on " + ", ".join(DAYS[day] for day in sorted(need.days))
-    return "write " + " or ".join(f"`by {end}`" for end in ends)
-
-
-def _open_minutes(windows: Sequence[Window]) -> list[bool]:
-    """Return for each minute of the week, from Monday 0:00, whether the load may run on its rules."""
-    if not windows:
-        return [True] * _WEEK_MIN
-    minutes = [False] * _WEEK_MIN
-    for window in windows:
-        length = (_minute(window.end.time) - _minute(window.start.time)) % _DAY_MIN
-        for day in window.days:
-            begin = day * _DAY_MIN + _minute(window.start.time)
-            for minute in range(begin, begin + length):
-                minutes[minute % _WEEK_MIN] = True
-    return minutes
-
-
-def _open_before(end: int, ends: Sequence[int], is_open: Sequence[bool]) -> int:
-    """Count the open minutes of the period that ends at `end`: it begins at the deadline before."""
-    length = min((end - other) % _WEEK_MIN or _WEEK_MIN for other in ends)
-    return sum(is_open[minute % _WEEK_MIN] for minute in range(end - length, end))
-
-
-def _failsafe(rule: Rule, every_s: float | None, path: Path, findings: Findings) -> None:
-    lease_s, place = rule.load.lease_s, (*path, "actuator", "lease")
+def _failsafe(rule: Rule, every_s: float | None, findings: Findings) -> None:
+    lease_s, path = rule.load.lease_s, rule.path
+    place = (*path, "actuator", "lease")
     if lease_s is None:
         if getattr(rule.device.options, "failsafe", None) != "none":
             message = (
@@ -198,7 +163,3 @@ def _names(rules: Sequence[Rule], findings: Findings) -> None:
             )
         elif heirs.setdefault(was, rule.load.name) != rule.load.name:
             findings.fault(path, f"`{heirs[was]}` was already `{was[:40]}`; only one of them can be")
-
-
-def _minute(at: time) -> int:
-    return at.hour * 60 + at.minute

@@ -1,4 +1,4 @@
-"""The short forms of the rule file: `1.5 kW for 1 min`, `import 800 W for 2 min`, `09:00-19:00`, `6 kWh by 18:00`.
+"""The short forms of the rule file: `1.5 kW for 1 min`, `import 800 W for 2 min`, `6 kWh by 18:00`, `6..16 A`.
 
 Each function turns the short form into the long one (a dict) and hands on what is no text, so that both are checked by
 the same code. All raise ValueError with a sentence that names the right spelling.
@@ -7,76 +7,34 @@ the same code. All raise ValueError with a sentence that names the right spellin
 from __future__ import annotations
 
 import re
-from datetime import time
 from typing import Any
 
-from loadctl.config.findings import nearest
+from loadctl.config import dates
 from loadctl.core import units
 
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::00)?")
-_ODD_CLOCK = re.compile(r"(\d{1,2})(?:[.h:]?(\d{2}))?\s*(?:h|hrs|uhr|o'clock)?(?:\s*([ap])\.?m\.?)?", re.IGNORECASE)
-_RANGE = re.compile(r"(.+?)\s*(?:-|–|—|\bto\b|\buntil\b)\s*(.+)")
 _STOP = re.compile(r"(import|export)(?:ing|s)?\s+(.+)", re.IGNORECASE)
-
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DAY_WORDS = {
-    **{name: {day} for day, name in enumerate(DAYS)},
-    **{name: {day} for day, name in enumerate(
-        ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"))},
-    "weekdays": {0, 1, 2, 3, 4},
-    "weekend": {5, 6},
-    "daily": set(range(7)),
-}  # fmt: skip
+_SPAN = re.compile(r"(.+?)\s*(?:\.\.+|…|–|—|-|\bto\b)\s*(.+)")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+_SPANS = {"A": "6..16 A", "W": "0.3..3 kW"}
+_BY = re.compile(r"(\bby\b|\buntil\b|\bbefore\b|$)")
+_LITRES = re.compile(r"(\d+(?:\.\d+)?)\s*(?:l|litres?|liters?)", re.IGNORECASE)
 
 # What editors accept for the short forms; `check` understands a little more.
-CLOCK_PATTERN = r"([01]?\d|2[0-3]):[0-5]\d"
-START_PATTERN = rf"^{units.pattern('W')}( for {units.pattern('s')})?$"
+START_PATTERN = rf"^({units.pattern('W')}|{units.pattern('%')})( for {units.pattern('s')})?$"
 STOP_PATTERN = rf"^(import|export) {units.pattern('W')}( for {units.pattern('s')})?$"
-BETWEEN_PATTERN = rf"^{CLOCK_PATTERN} ?- ?({CLOCK_PATTERN}|24:00)$"
-NEED_PATTERN = rf"^({units.pattern('Wh')}|{units.pattern('s')}) by {CLOCK_PATTERN}$"
-
-
-def clock(value: object) -> time:
-    """Read a time of day; 24:00 is midnight."""
-    if isinstance(value, time):
-        return value
-    text = str(value).strip()
-    if isinstance(value, str | int) and not isinstance(value, bool):
-        if text == "24:00":
-            return time(0)
-        found = _CLOCK.fullmatch(text)
-        if found and int(found[1]) < 24 and int(found[2]) < 60:
-            return time(int(found[1]), int(found[2]))
-        if odd := _ODD_CLOCK.fullmatch(text):
-            hour, minute = int(odd[1]), int(odd[2] or 0)
-            if odd[3] and 1 <= hour <= 12:
-                hour = hour % 12 + (12 if odd[3] in "pP" else 0)
-            if hour < 24 and minute < 60:
-                raise ValueError(f"`{text}`: a time of day is written `{hour:02}:{minute:02}`")
-        raise ValueError(f"`{text[:40]}` is not a time of day; write it like `18:00`")
-    raise ValueError("a time of day is meant, such as `18:00`")
-
-
-def days(value: object) -> frozenset[int]:
-    """Read one day or a list of days; Monday is 0."""
-    if isinstance(value, frozenset):
-        return value
-    words = re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
-    if not isinstance(words, list) or not words or not all(isinstance(word, str) for word in words):
-        raise ValueError("days are written `[mon, sat]`")
-    found: set[int] = set()
-    for word in words:
-        if word.lower() not in _DAY_WORDS:
-            raise ValueError(f"`{word[:20]}` is not a day: {nearest(word[:20], _DAY_WORDS)}")
-        found |= _DAY_WORDS[word.lower()]
-    return frozenset(found)
+_NEEDED = "|".join((*(units.pattern(unit) for unit in ("Wh", "s", "°C", "%")), "full"))
+NEED_PATTERN = rf"^({_NEEDED}) by {dates.CLOCK_PATTERN}( on {dates.DAYS_PATTERN})?$"
+DAILY_PATTERN = rf"^({units.pattern('Wh')}|{units.pattern('s')})$"
 
 
 def start(value: object) -> Any:
-    """`1.5 kW for 1 min` -> {surplus, for}."""
+    """`1.5 kW for 1 min`, `70 % for 1 min` -> {surplus or share, for}."""
     if not isinstance(value, str):
         return _long(value, "1.5 kW for 1 min")
     what, held = _held(value)
+    if what.endswith("%"):
+        units.read(what, "%")
+        return {"share": what, **held}
     units.read(what, "W")
     return {"surplus": what, **held}
 
@@ -98,33 +56,101 @@ def stop(value: object) -> Any:
 
 
 def between(value: object) -> Any:
-    """`09:00-19:00` -> {from, to}."""
-    if not isinstance(value, str):
-        return _long(value, "09:00-19:00")
-    found = _RANGE.fullmatch(value.strip())
-    if not found:
-        raise ValueError(f"`{value[:40]}`: hours are written `09:00-19:00`")
-    clock(found[1])
-    clock(found[2])
-    return {"from": found[1], "to": found[2]}
+    """`09:00-19:00`, `sunrise + 1 h to sunset` -> {from, to}."""
+    return dates.between(value) if isinstance(value, str) else _long(value, "09:00-19:00")
 
 
 def need(value: object) -> Any:
-    """`6 kWh by 18:00`, `4 h by 19:00` -> {energy or runtime, by}."""
+    """`6 kWh by 18:00`, `4 h by sunset on sat, sun`, `full by 18:00` -> {energy, runtime, temperature, soc or full, by}."""
     if not isinstance(value, str):
         return _long(value, "6 kWh by 18:00")
-    what, separator, by = (part.strip() for part in re.split(r"(\bby\b|\buntil\b|\bbefore\b|$)", value, maxsplit=1))
+    what, separator, by = (part.strip() for part in _BY.split(value, maxsplit=1))
+    by, found = dates.on_days(by)
     if not separator:
         raise ValueError(f"`{value[:40]}`: until when? write it like `{what or '4 h'} by 18:00`")
-    if re.fullmatch(r"[+-]?\d+(\.\d+)?", what):
-        raise ValueError(f"`{what}` has no unit: write `{what} kWh by 18:00` or `{what} h by 18:00`")
-    clock(by)
-    try:
-        units.read(what, "s")
-    except ValueError:
-        units.read(what, "Wh")
-        return {"energy": what, "by": by}
-    return {"runtime": what, "by": by}
+    if not what:
+        raise ValueError(f"`{value[:40]}`: what by then? write it like `4 h {value.strip()}` or `full {value.strip()}`")
+    if _NUMBER.fullmatch(what):
+        raise ValueError(f"`{what}` has no unit: write `{what} kWh by {by}` or `{what} h by {by}`")
+    dates.clock(by)
+    if what.lower() == "full":
+        return {"full": True, "by": by, **found}
+    return {_needed(what): what, "by": by, **found}
+
+
+def _needed(what: str) -> str:
+    """Tell a duration, a temperature and a charge from an energy by the unit."""
+    for key, unit in (("runtime", "s"), ("temperature", "°C"), ("soc", "%")):
+        try:
+            units.read(what, unit)
+        except ValueError:
+            continue
+        return key
+    units.read(what, "Wh")
+    return "energy"
+
+
+def daily(value: object) -> Any:
+    """`4 h`, `6 kWh`, a list of both -> {runtime, energy}."""
+    items = [item for item in listed(value) if isinstance(item, str)]
+    if not items or len(items) != len(listed(value)):
+        return _long(value, "4 h")
+    found: dict[str, str] = {}
+    for item in items:
+        key = _needed(item)
+        if key not in {"energy", "runtime"}:
+            raise ValueError(
+                f"`{item[:40]}`: the most for a day is a time or an energy; write it like `4 h` or `6 kWh`"
+            )
+        if key in found:
+            raise ValueError(f"`{found[key]}` and `{item}` say the same; keep one of them")
+        found[key] = item
+    return found
+
+
+def when(value: object) -> Any:
+    """`tank < 60 °C` -> {if}."""
+    return {"if": value} if isinstance(value, str) else _long(value, "tank < 60 °C")
+
+
+def span(value: object, unit: str, least: float) -> tuple[float | None, float]:
+    """Read `6..16 A` as (6, 16) and `16 A` as (None, 16); the first one may do without its unit."""
+    if not isinstance(value, str):
+        return None, units.Unit(unit, least).read(value)
+    found = _SPAN.fullmatch(value.strip())
+    if not found:
+        return None, units.Unit(unit, least).read(value)
+    most = units.Unit(unit, least).read(found[2])
+    first = found[1].strip()
+    if _NUMBER.fullmatch(first):
+        first = f"{first} {re.sub(r'[^A-Za-z]', '', found[2])}"
+    low = units.Unit(unit, least).read(first)
+    if low > most:
+        raise ValueError(f"`{value[:40]}`: the smaller one comes first, such as `{_SPANS[unit]}`")
+    return low, most
+
+
+def span_pattern(unit: str) -> str:
+    """Return the regular expression of the spellings of a span that editors accept."""
+    one = units.pattern(unit)
+    return rf"^(\d+(\.\d+)?( ?{'A' if unit == 'A' else 'k?W'})?\.\.)?{one}$"
+
+
+def every(value: object) -> Any:
+    """`7 d` -> 7 days."""
+    seconds = units.Unit("s", least=86400, most=60 * 86400).read(value)
+    if seconds % 86400:
+        raise ValueError(f"`{value}`: whole days are meant, such as `7 d`")
+    return round(seconds / 86400)
+
+
+def litres(value: object) -> Any:
+    """`300` or `300 l`."""
+    if isinstance(value, str) and (found := _LITRES.fullmatch(value.strip())):
+        return float(found[1])
+    if isinstance(value, str):
+        raise ValueError(f"`{value[:40]}`: write the litres of the tank as a number, such as `300`")
+    return value
 
 
 def listed(value: object) -> Any:

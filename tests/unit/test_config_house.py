@@ -174,10 +174,7 @@ def test_the_rest_of_the_keys():
 
 
 def test_a_whole_day_is_always_open():
-    assert boiler("power: 1 kW; between: 00:00-24:00").windows == (
-        Window(at(0), at(12)),
-        Window(at(12), at(0)),
-    )
+    assert boiler("power: 1 kW; between: 00:00-24:00").windows == (Window(at(0), at(0)),)
     assert boiler("power: 1 kW; between: 20:00-24:00").windows == (Window(at(20), at(0)),)
     assert "begin and end at 09:00" in faults("power: 1 kW; between: 09:00-09:00")
 

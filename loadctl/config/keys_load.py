@@ -1,0 +1,282 @@
+"""The keys of an appliance, what they mean and what may stand there. The sentences are the editors' hover help."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainValidator
+from pydantic.dataclasses import dataclass
+
+from loadctl.config import words
+from loadctl.config.keys_common import STRICT, Between, Clock, Days, Price, Seconds, Watts, text
+from loadctl.core.units import Unit
+from loadctl.core.values import EVERY_DAY
+
+Span = tuple[float | None, float]  # the lower end if it is given, the upper end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class StartKeys:
+    """When to switch on: one of `surplus`, `share`."""
+
+    surplus: Annotated[float, Unit("W", least=1), Field(examples=["1.5 kW"])] | None = None
+    """The power that must be free."""
+    share: Annotated[float, Unit("%", least=1, most=500), Field(examples=["70 %"])] | None = None
+    """The part of its power that must be free."""
+    hold: Annotated[Seconds | None, Field(alias="for", examples=["1 min"])] = None
+    """For how long it must be free (default 1 min)."""
+
+    def __post_init__(self) -> None:
+        if (self.surplus is None) == (self.share is None):
+            raise ValueError("write one of `surplus: 1.5 kW` and `share: 70 %`")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class StopKeys:
+    """When to switch off: one of `import`, `export`."""
+
+    imports: Annotated[Watts | None, Field(alias="import", examples=["800 W"])] = None
+    """Stop when the house draws more than this from the grid."""
+    exports: Annotated[Watts | None, Field(alias="export", examples=["200 W"])] = None
+    """Stop when the house feeds in less than this."""
+    hold: Annotated[Seconds | None, Field(alias="for", examples=["2 min"])] = None
+    """For how long (default 2 min, cars 3 min)."""
+
+    def __post_init__(self) -> None:
+        if (self.imports is None) == (self.exports is None):
+            raise ValueError("write one of `import: 800 W` and `export: 200 W`")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class NeedKeys:
+    """What the appliance must get by a time of day, whatever the weather: one of `energy`, `runtime`, `temperature`,
+    `soc`, `full`.
+    """
+
+    energy: Annotated[float, Unit("Wh", least=1), Field(examples=["6 kWh"])] | None = None
+    """So much energy."""
+    runtime: Annotated[float, Unit("s", least=1, most=7 * 86400), Field(examples=["4 h"])] | None = None
+    """So long a run, all runs together."""
+    temperature: Annotated[float, Unit("°C", least=-50, most=200), Field(examples=["55 °C"])] | None = None
+    """So warm, as the input `of` tells."""
+    soc: Annotated[float, Unit("%", least=1, most=100), Field(examples=["80 %"])] | None = None
+    """Charged so far, as the input `of` tells."""
+    full: Annotated[Literal[True] | None, Field(examples=[True])] = None
+    """Until its own thermostat opens, or the car stops charging."""
+    of: Annotated[str | None, Field(examples=["tank"])] = None
+    """The input that tells the temperature or the charge; default: what its own device measures."""
+    litres: Annotated[
+        float | None,
+        Field(gt=0, le=1_000_000, examples=[300]),
+        BeforeValidator(words.litres, json_schema_input_type=float),
+    ] = None
+    """How much water is to be warmed: tells how long it takes (with `temperature`)."""
+    capacity: Annotated[float, Unit("Wh", least=100), Field(examples=["60 kWh"])] | None = None
+    """What the battery holds when it is full: tells how long charging takes (with `soc`)."""
+    takes: Annotated[float, Unit("s", least=60, most=7 * 86400), Field(examples=["3 h"])] | None = None
+    """How long it takes at most, where nothing else tells (default 2 h)."""
+    by: Annotated[Clock, Field(examples=["18:00"])]
+    """By this time of day, by the clock or by the sun."""
+    days: Annotated[Days, Field(examples=["sat, sun"])] = EVERY_DAY
+    """On these days; default: daily."""
+    every: Annotated[
+        int, BeforeValidator(words.every, json_schema_input_type=text(r"^[1-9]\d* ?d$", "7 d")), Field(examples=["7 d"])
+    ] = 1
+    """Only once in so many days, counted from when it was last met; default: each time."""
+
+    def __post_init__(self) -> None:
+        given = [key for key in ("energy", "runtime", "temperature", "soc", "full") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                "write one of `energy: 6 kWh`, `runtime: 4 h`, `temperature: 55 °C`, `soc: 80 %` and `full: true`"
+            )
+        for key, meant in (
+            ("of", ("temperature", "soc")),
+            ("litres", ("temperature",)),
+            ("capacity", ("soc",)),
+            ("takes", ("temperature", "soc", "full")),
+        ):
+            if getattr(self, key) is not None and given[0] not in meant:
+                raise ValueError(f"`{key}` belongs to `{'` and `'.join(meant)}`, not to `{given[0]}`; delete it")
+        if self.takes is not None and (self.litres is not None or self.capacity is not None):
+            raise ValueError(
+                f"`takes` and `{'litres' if self.litres is not None else 'capacity'}` both say how long it takes; keep one"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class DailyKeys:
+    """The most for one day."""
+
+    runtime: Annotated[float, Unit("s", least=60, most=86400), Field(examples=["4 h"])] | None = None
+    """So long a run, all runs together."""
+    energy: Annotated[float, Unit("Wh", least=1), Field(examples=["6 kWh"])] | None = None
+    """So much energy."""
+
+    def __post_init__(self) -> None:
+        if self.runtime is None and self.energy is None:
+            raise ValueError("write `runtime: 4 h`, `energy: 6 kWh` or both")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class BatteryKeys:
+    """What it may take from the house battery."""
+
+    claim_above: Annotated[float, Unit("%", most=99), Field(examples=["80 %"])] | None = None
+    """Above this charge it may have the power that would charge the battery; default: as `site.battery` says."""
+    discharge_above: Annotated[float, Unit("%", most=99), Field(examples=["60 %"])] | None = None
+    """Above this charge it may draw on the battery; default: never."""
+    discharge: Annotated[Watts, Field(examples=["2 kW"])] | None = None
+    """So much at most; default: what runs may run on, and nothing starts on the battery alone."""
+    never_discharge: Annotated[bool | None, Field(examples=[True])] = None
+    """It never draws on the battery. That is so anyway unless `discharge_above` is given; here it can be said."""
+    band: Annotated[float, Unit("%", most=50), Field(examples=["3 %"])] | None = None
+    """A limit that was passed holds until the charge is so much below it; default: as `site.battery` says, 3 %."""
+
+    def __post_init__(self) -> None:
+        if self.never_discharge and (self.discharge_above is not None or self.discharge is not None):
+            raise ValueError("`never_discharge: true` and `discharge` contradict each other; delete one of them")
+        if self.discharge_above is None and (self.never_discharge is False or self.discharge is not None):
+            raise ValueError("down to which charge? write `discharge_above: 60 %`")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class WhenKeys:
+    """A condition on inputs."""
+
+    test: Annotated[str, Field(alias="if", min_length=1, max_length=1000, examples=["tank < 60 °C"])]
+    """What must hold, such as `tank < 60 °C and soc > 50 %`."""
+    hysteresis: Annotated[str | float | None, Field(examples=["2 °C"])] = None
+    """What has begun to hold takes so much more to end."""
+    unknown: Annotated[Literal["keep"] | bool, Field(examples=["keep"])] = False
+    """What counts while an input is not known: `true`, `false`, or `keep` what held last."""
+
+
+Start = Annotated[
+    StartKeys,
+    BeforeValidator(
+        words.start, json_schema_input_type=text(words.START_PATTERN, "1.5 kW for 1 min", "70 %") | StartKeys
+    ),
+]
+Stop = Annotated[
+    StopKeys,
+    BeforeValidator(
+        words.stop,
+        json_schema_input_type=text(words.STOP_PATTERN, "import 800 W for 2 min", "export 200 W for 2 min") | StopKeys,
+    ),
+]
+Need = Annotated[
+    NeedKeys,
+    BeforeValidator(
+        words.need,
+        json_schema_input_type=text(words.NEED_PATTERN, "6 kWh by 18:00", "4 h by sunset", "full by 07:00") | NeedKeys,
+    ),
+]
+_DailyText: Any = text(words.DAILY_PATTERN, "4 h", "6 kWh")
+Daily = Annotated[
+    DailyKeys, BeforeValidator(words.daily, json_schema_input_type=_DailyText | list[_DailyText] | DailyKeys)
+]
+When = Annotated[
+    WhenKeys,
+    BeforeValidator(words.when, json_schema_input_type=Annotated[str, Field(examples=["tank < 60 °C"])] | WhenKeys),
+]
+Power = Annotated[
+    Span,
+    PlainValidator(
+        lambda value: words.span(value, "W", 1),
+        json_schema_input_type=text(words.span_pattern("W"), "2 kW", "0.3..3 kW"),
+    ),
+]
+Current = Annotated[
+    Span,
+    PlainValidator(
+        lambda value: words.span(value, "A", 0.1),
+        json_schema_input_type=text(words.span_pattern("A"), "6..16 A", "16 A"),
+    ),
+]
+
+
+def _one_or_more(item: Any) -> Any:
+    return BeforeValidator(words.listed, json_schema_input_type=item | list[item])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
+class LoadKeys:
+    """One appliance. What is first in the file is most important, unless `priority` says otherwise."""
+
+    actuator: Annotated[dict[str, Any], Field(examples=[{"driver": "shelly", "host": "192.168.1.40"}])]
+    """The device that switches it."""
+    power: Annotated[Power | None, Field(examples=["2 kW", "0.3..3 kW"])] = None
+    """What it draws while it is on, as its label says. For a heater that can be dimmed the most, or from the least to
+    the most. A car has a `current` instead."""
+    current: Annotated[Current | None, Field(examples=["6..16 A"])] = None
+    """For a car: the current on each phase, from the least to the most; `16 A` is `6..16 A`."""
+    phases: Annotated[Literal["auto", 1, 3], Field(examples=["auto"])] = 1
+    """For a car: on how many phases it charges; `auto` lets the charger change between one and three with the sun."""
+    voltage: Annotated[float, Unit("V", least=90, most=300), Field(examples=["230 V"])] = 230.0
+    """For a car: between a phase and neutral, to tell the power from the current."""
+    priority: Annotated[int, Field(ge=1, le=1000, examples=[1])] | None = None
+    """1 is most important. Appliances with a priority come before those without, which keep the order of the file."""
+    mode: Annotated[Literal["off", "solar", "solar+min", "fast"], Field(examples=["solar+min"])] = "solar"
+    """How it is run until a person says otherwise: `off`; `solar`, by its rules; `solar+min`, at its least power at any
+    time and more by its rules; `fast`, all it can take."""
+    share: Annotated[Literal["equal"] | None, Field(examples=["equal"])] = None
+    """Appliances that can be throttled and stand next to each other with `equal` share the sun equally; default: the
+    first one comes first."""
+
+    start: Annotated[Start | None, Field(examples=["1.5 kW for 1 min", "70 %"])] = None
+    """When to switch on: the power that must be free, or the part of its power; default: when all its (least) power is
+    free for 1 min."""
+    stop: Annotated[Stop | None, Field(examples=["import 800 W for 2 min"])] = None
+    """When to switch off; default: when it costs 100 W or a tenth of its (least) power more than was accepted at the
+    start, for 2 min (cars 3 min)."""
+    grid_limit: Annotated[Watts, Field(examples=["500 W"])] | None = None
+    """Accept so much from the grid while it runs: `start` and `stop` follow from it."""
+    worth: Annotated[Price, Field(examples=["0.12/kWh"])] | None = None
+    """A kilowatt-hour for it may cost so much: it also runs when sun and grid together are cheaper than this."""
+    min_on: Annotated[Seconds | None, Field(examples=["10 min"])] = None
+    """Once on, stay on so long (default 2 min; compressors and cars 10 min)."""
+    min_off: Annotated[Seconds | None, Field(examples=["5 min"])] = None
+    """Once off, stay off so long (default 2 min; compressors 10 min, cars 5 min)."""
+    max_starts: Annotated[int, Field(ge=1, le=1000, examples=[12])] | None = None
+    """So many starts a day at most; default: no limit (cars 12: some refuse after many pauses)."""
+    compressor: Annotated[bool, Field(examples=[True])] = False
+    """A heat pump, freezer or air conditioner: nothing may shorten its rest, and it rests 10 min by default."""
+    settle: Annotated[float, Unit("s", most=600), Field(examples=["20 s"])] | None = None
+    """How long after switching the meter may still show the old power; default: as its device says."""
+
+    rise_every: Annotated[float, Unit("s", least=1, most=3600), Field(examples=["30 s"])] | None = None
+    """For what can be throttled: so long between two rises; default: as its device says. Falls never wait."""
+    phase_up: Annotated[Seconds | None, Field(examples=["5 min"])] = None
+    """With `phases: auto`: so long there must be power enough for three phases (default 5 min)."""
+    phase_down: Annotated[Seconds | None, Field(examples=["2 min"])] = None
+    """With `phases: auto`: so long there must be too little power for three phases (default 2 min)."""
+    phase_pause: Annotated[Seconds | None, Field(examples=["10 min"])] = None
+    """With `phases: auto`: so long between two changes (default 10 min)."""
+    phase_changes: Annotated[int, Field(ge=0, le=1000, examples=[10])] | None = None
+    """With `phases: auto`: so many changes a day at most (default 10)."""
+
+    between: Annotated[
+        list[Between], _one_or_more(Between), Field(examples=["09:00-19:00", "sunrise + 1 h to sunset"])
+    ] = Field(default_factory=list)
+    """Hours in which it may run on its rules; one or a list. Default: always."""
+    need: Annotated[list[Need], _one_or_more(Need), Field(examples=["6 kWh by 18:00", "4 h by sunset on sat, sun"])] = (
+        Field(default_factory=list)
+    )
+    """What it must get whatever the weather; one or a list. Default: nothing."""
+    daily_max: Annotated[Daily | None, Field(examples=["4 h", ["4 h", "6 kWh"]])] = None
+    """No more than this a day by its rules: a time, an energy or both; default: no limit."""
+    when: Annotated[When | None, Field(examples=["tank < 60 °C"])] = None
+    """A condition on inputs that must hold for it to run by its rules; default: none."""
+    battery: Annotated[BatteryKeys | None, Field(examples=[{"claim_above": "80 %"}])] = None
+    """What it may take from the house battery; default: as `site.battery` says."""
+
+    safe: Annotated[Literal["off", "on"], Field(examples=["off"])] = "off"
+    """The state it is put in when the meter is silent, the grid is gone or loadctl stops."""
+    shed_below: Annotated[float, Unit("%", most=100), Field(examples=["40 %"])] | None = None
+    """While the grid is gone: it may run on the house battery as long as that is charged above this; default: it goes to
+    its `safe` state at once."""
+    hand_hold: Annotated[Seconds, Field(examples=["2 h"])] = 7200.0
+    """How long a change by hand is respected."""
+    was: Annotated[str | None, Field(examples=["heater"])] = None
+    """The former name of this appliance in this file: what is known of it moves over."""

@@ -1,0 +1,126 @@
+"""Weeks of a year to try rules on: when hours are open and needs are due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
+from itertools import pairwise
+from math import inf
+from zoneinfo import ZoneInfo
+
+from loadctl.config import dates
+from loadctl.core.calendar import instant, opening
+from loadctl.core.values import Clock, Daylight, Load, Need, Window
+from loadctl.outlook.sun import Location, daylight
+
+DAY_S = 86400.0
+_FIRST_MONDAY = date(2027, 1, 4)  # of any year
+
+Stretch = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A period of a need: from its last deadline to this one, and when the load may run on its rules in it."""
+
+    since: float
+    due: float
+    open: tuple[Stretch, ...]
+
+    @property
+    def open_s(self) -> float:
+        return sum(end - start for start, end in self.open)
+
+    @property
+    def outside(self) -> bool:
+        """Tell whether the deadline lies outside the hours."""
+        return not self.open or self.open[-1][1] < self.due - 60
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """The week from the Monday with the ordinal `monday`. `steady`: the clocks are not changed around it."""
+
+    monday: int
+    zone: ZoneInfo
+    sun: Mapping[int, Daylight]
+    steady: bool
+
+    @property
+    def month(self) -> str:
+        return dates.MONTHS[date.fromordinal(self.monday).month - 1]
+
+    def dues(self, load: Load, need: Need) -> Iterator[Due]:
+        """Go through the deadlines of the week. A deadline out of the season of all its hours is left out."""
+        ends = [
+            instant(need.by, day, self.zone, self.sun)
+            for day in range(self.monday - 7, self.monday + 7)
+            if (day - 1) % 7 in need.days
+        ]
+        begin = instant(Clock(), self.monday, self.zone, self.sun)
+        for before, end in pairwise(ends):
+            since = min(before, end - need.every_days * DAY_S)
+            if end < begin:
+                continue
+            found = Due(since, end, tuple(self.open(load.windows, since, end)))
+            all_year = [Window(window.start, window.end, window.days) for window in load.windows]
+            if found.open or not self.open(all_year, since, end):
+                yield found
+
+    def open(self, windows: Sequence[Window], since: float, until: float) -> list[Stretch]:
+        """Return when the load may run on its rules in this stretch of time, in order, without overlaps."""
+        if not windows:
+            return [(since, until)] if since < until else []
+        first = datetime.fromtimestamp(since, self.zone).toordinal() - 2
+        last = datetime.fromtimestamp(until, self.zone).toordinal() + 1
+        found = sorted(
+            stretch
+            for window in windows
+            for day in range(first, last + 1)
+            if (stretch := opening(window, day, self.zone, self.sun)) is not None
+        )
+        merged: list[Stretch] = []
+        for start, end in found:
+            begin = max(start, since, merged[-1][1] if merged else -inf)
+            if begin >= min(end, until):
+                continue
+            if merged and merged[-1][1] == begin:
+                begin = merged.pop()[0]
+            merged.append((begin, min(end, until)))
+        return merged
+
+
+@dataclass(frozen=True)
+class Year:
+    """The weeks of a year at a place."""
+
+    zone: ZoneInfo
+    location: Location | None
+
+    def of(self, load: Load) -> tuple[Week, ...]:
+        """Return the weeks to try a load on: one where neither the sun nor a season has a say."""
+        clocks = [need.by for need in load.needs] + [at for window in load.windows for at in (window.start, window.end)]
+        changing = any(window.season for window in load.windows) or any(at.sun for at in clocks)
+        return self.weeks if changing else (self.plain,)
+
+    @cached_property
+    def weeks(self) -> tuple[Week, ...]:
+        return tuple(self._week(_FIRST_MONDAY + timedelta(weeks=number)) for number in range(52))
+
+    @cached_property
+    def plain(self) -> Week:
+        """A week without a change of the clocks."""
+        return next(week for week in self.weeks if week.steady)
+
+    def _week(self, monday: date) -> Week:
+        begin = monday.toordinal()
+        days = range(begin - 10, begin + 10)
+        sun = {day: daylight(day, self.zone, self.location) for day in days} if self.location else {}
+        steady = _offset(monday - timedelta(days=9), self.zone) == _offset(monday + timedelta(days=9), self.zone)
+        return Week(begin, self.zone, sun, steady)
+
+
+def _offset(day: date, zone: ZoneInfo) -> timedelta | None:
+    return datetime.combine(day, time(12), zone).utcoffset()
