@@ -26,7 +26,6 @@ import httpx
 
 from loadctl.core.values import Command, Load, Report, Sample
 
-
 T = TypeVar("T")
 
 
@@ -101,6 +100,26 @@ class Meter(Protocol):
 
     async def read(self) -> Sample:
         """Return a fresh reading, its `read_at` on `shared.clock`. Raises DeviceError."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class InputSource(Protocol):
+    """Gives one number: a temperature, a price, yes (1) or no (0)."""
+
+    @property
+    def every_s(self) -> float:
+        """How long to wait between two readings."""
+        ...
+
+    @property
+    def max_age_s(self) -> float:
+        """After how long a value is no longer known."""
+        ...
+
+    async def read(self) -> float:
+        """Return the value in its base unit, always finite. Raises DeviceError."""
         ...
 
     async def close(self) -> None: ...

@@ -1,8 +1,8 @@
-"""Quantities as a householder writes them: `1.5 kW`, `10 min`, `6 kWh`, `16 A`, `30 %`.
+"""Quantities as a householder writes them: `1.5 kW`, `10 min`, `6 kWh`, `16 A`, `30 %`, `60 °C`, `0.12/kWh`.
 
-`read` turns text into a number of the base unit (W, Wh, s, A, V, %), `spell` turns a number back into text. Where only
-one meaning is possible (`2kW`, `2 KW`, `5 minutes`, `1 h 30 min`) it is understood; anything else is refused with the
-spelling that was probably meant.
+`read` turns text into a number of the base unit (W, Wh, s, A, V, %, °C, /kWh), `spell` turns a number back into text.
+Where only one meaning is possible (`2kW`, `2 KW`, `5 minutes`, `1 h 30 min`) it is understood; anything else is refused
+with the spelling that was probably meant.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ _DIMENSIONS: dict[str, tuple[str, dict[str, float], tuple[str, ...]]] = {
     "A": ("a current", {"A": 1, "mA": 1e-3}, ("16 A",)),
     "V": ("a voltage", {"V": 1, "mV": 1e-3}, ("230 V",)),
     "%": ("a share", {"%": 1}, ("30 %",)),
+    "°C": ("a temperature", {"°C": 1}, ("60 °C",)),
+    "/kWh": ("a price", {"/kWh": 1, "ct/kWh": 1e-2, "/MWh": 1e-3}, ("0.12/kWh", "12 ct/kWh")),
 }
 # Other spellings with one meaning only, all compared in lower case. `mW` is missing on purpose: nobody means a
 # milliwatt, and `mw` for a megawatt is as unlikely.
@@ -30,10 +32,15 @@ _ALIASES = {
     "m": "min", "min": "min", "mins": "min", "minute": "min", "minutes": "min",
     "h": "h", "hr": "h", "hrs": "h", "hour": "h", "hours": "h", "d": "d", "day": "d", "days": "d", "ms": "ms",
     "a": "A", "amp": "A", "amps": "A", "ampere": "A", "ma": "mA", "v": "V", "volt": "V", "volts": "V", "mv": "mV",
-    "%": "%", "percent": "%",
+    "%": "%", "percent": "%", "°c": "°C", "ºc": "°C", "℃": "°C", "c": "°C", "k": "°C",
+    # Money has no currency here: one house has one, and `ct` is its hundredth.
+    **{f"{money}/{energy.lower()}": f"/{energy}" for energy in ("kWh", "MWh")
+       for money in ("", "€", "eur", "$", "usd", "£", "gbp", "chf", "kr", "zł")},
+    **{f"{money}/kwh": "ct/kWh" for money in ("ct", "cent", "cents", "c", "¢", "p", "öre")},
 }  # fmt: skip
 
-_ONE = re.compile(r"([+-]?\d{1,12}(?:\.\d{1,9})?)\s*([^\W\d_]+|%)")
+NAME = r"(?:[^\W\d_]*|[€$£¢])\s?/\s?[^\W\d_]+|°\s?[^\W\d_]|℃|[^\W\d_]+|%"
+_ONE = re.compile(rf"([+-]?\d{{1,12}}(?:\.\d{{1,9}})?)\s*({NAME})")
 _COMMA = re.compile(r"([+-]?\d+),(\d+)(.*)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::\d{2})?")
@@ -47,7 +54,8 @@ def read(text: str, unit: str) -> float:
     shown = f"`{text[:40]}`"
     if comma := _COMMA.fullmatch(text):
         whole, part, rest = comma.groups()
-        raise ValueError(f"{shown}: write a decimal point: `{whole}.{part} {rest.strip() or examples[0].split()[1]}`")
+        name = rest.strip() or examples[0].lstrip("0123456789. ")
+        raise ValueError(f"{shown}: write a decimal point: `{_join(f'{whole}.{part}', name)}`")
     if _NUMBER.fullmatch(text):
         raise ValueError(_unit_missing(float(text), text, unit))
     if unit == "s" and (clock := _CLOCK.fullmatch(text)):
@@ -78,8 +86,24 @@ def spell(value: float, unit: str) -> str:
     if unit == "s":  # 90 s, but 2 min: a fraction of an hour is hard to read; so is 1 d where 25 h do not fit
         fitting = [(name, n) for name, n in fitting if name == "s" or (n == round(n) and (name != "d" or abs(n) > 1))]
     name, amount = fitting[-1] if fitting else (unit, value)
-    digits = 2 if name in {"W", "Wh"} else 3  # 1.500 W would have two meanings
-    return f"{amount:.{digits}f}".rstrip("0").rstrip(".") + f" {name}"
+    digits = {"W": 2, "Wh": 2, "/kWh": 4}.get(name, 3)  # 1.500 W would have two meanings
+    number = f"{round(amount, digits) + 0.0:.{digits}f}"  # + 0.0: never `-0`
+    return _join(number.rstrip("0").rstrip("."), name)
+
+
+def base(name: str) -> tuple[str, float] | None:
+    """Return what a unit's spelling is in: its base unit and how many of it; None where it is not known."""
+    compact = "".join(name.split())
+    for unit, (_, factors, _) in _DIMENSIONS.items():
+        canonical = compact if compact in factors else _ALIASES.get(compact.lower(), compact)
+        if canonical in factors:
+            return unit, factors[canonical]
+    return None
+
+
+def measured(unit: str) -> str:
+    """Return what a base unit measures: `a power`; a unit that is not known here is its own: `in ppm`."""
+    return _DIMENSIONS[unit][0] if unit in _DIMENSIONS else f"in {unit}" if unit else "a plain number"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +149,7 @@ class Unit:
 
 def pattern(unit: str, *, signed: bool = False) -> str:
     """Return the regular expression (without anchors) of the spellings that editors accept for `unit`."""
-    names = "|".join(_DIMENSIONS[unit][1])
+    names = "|".join(re.escape(name) for name in _DIMENSIONS[unit][1])
     one = rf"{'-?' if signed else ''}\d+(\.\d+)? ?({names})"
     return f"{one}( {one})*" if unit == "s" else one
 
@@ -138,24 +162,29 @@ def schema(unit: str, *, signed: bool = False) -> dict[str, Any]:
 
 
 def _factor(name: str, unit: str, number: str, shown: str) -> float:
-    what, factors, examples = _DIMENSIONS[unit]
-    canonical = name if name in factors else _ALIASES.get(name.lower(), name)
-    if canonical in factors:
-        return factors[canonical]
-    for other, known, _ in _DIMENSIONS.values():
-        if canonical in known:
-            raise ValueError(f"{shown} is {other}; here {what} is meant, such as `{examples[0]}`")
-    guess = f"{number} k{unit}" if name in ("k", "K") and unit in ("W", "Wh") else examples[0]
-    raise ValueError(f"{shown}: the unit `{name[:20]}` is not known here; write it like `{guess}`")
+    what, _, examples = _DIMENSIONS[unit]
+    if name in ("k", "K") and unit in ("W", "Wh"):
+        raise ValueError(f"{shown}: the unit `{name}` is not known here; write it like `{number} k{unit}`")
+    if known := base(name):
+        if known[0] == unit:
+            return known[1]
+        raise ValueError(f"{shown} is {_DIMENSIONS[known[0]][0]}; here {what} is meant, such as `{examples[0]}`")
+    if unit == "°C" and name.lstrip("° ") in ("F", "f"):
+        raise ValueError(f"{shown}: write it in °C: `{spell(round((float(number) - 32) / 1.8, 1), unit)}`")
+    raise ValueError(f"{shown}: the unit `{name[:20]}` is not known here; write it like `{examples[0]}`")
 
 
 def _unit_missing(number: float, text: str, unit: str) -> str:
     larger = {"W": "kW", "Wh": "kWh", "s": "min"}.get(unit)
     if larger is None:
-        return f"`{text}` has no unit: write `{text} {unit}`"
+        return f"`{text}` has no unit: write `{_join(text, unit)}`"
     spelled = spell(number, unit)
     second = spelled if not spelled.endswith(f" {unit}") else f"{text} {larger}"
     return f"`{text}` has no unit: write `{text} {unit}` or `{second}`"
+
+
+def _join(number: str, name: str) -> str:
+    return number + name if name.startswith("/") else f"{number} {name}"
 
 
 def _kind(value: object) -> str:

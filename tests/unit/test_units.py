@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from loadctl.core.units import Unit, pattern, read, spell
 
-UNITS = ["W", "Wh", "s", "A", "V", "%"]
+UNITS = ["W", "Wh", "s", "A", "V", "%", "°C", "/kWh"]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,16 @@ UNITS = ["W", "Wh", "s", "A", "V", "%"]
         ("230V", "V", 230),
         ("30 %", "%", 30),
         ("30%", "%", 30),
+        ("60 °C", "°C", 60),
+        ("-5.5°C", "°C", -5.5),
+        ("60 ºC", "°C", 60),
+        ("3 K", "°C", 3),
+        ("0.12/kWh", "/kWh", 0.12),
+        ("0.12 €/kWh", "/kWh", 0.12),
+        ("0.12 EUR / kWh", "/kWh", 0.12),
+        ("12 ct/kWh", "/kWh", 0.12),
+        ("-3.5 ct/kWh", "/kWh", -0.035),
+        ("85 €/MWh", "/kWh", 0.085),
         (" 2\u00a0kW ", "W", 2000),
     ],
 )
@@ -67,6 +77,12 @@ def test_understood(text, unit, value):
         ("2 mW", "W", "`mW` is not known"),
         ("1 kW 500 W", "W", "not a power"),
         ("soon", "s", "write it like `10 min`"),
+        ("140 °F", "°C", "write it in °C: `60 °C`"),
+        ("60", "°C", "write `60 °C`"),
+        ("60 %", "°C", "is a share; here a temperature is meant"),
+        ("0.12", "/kWh", "write `0.12/kWh`"),
+        ("0,12", "/kWh", "write a decimal point: `0.12/kWh`"),
+        ("0.12 kWh", "/kWh", "is an energy; here a price is meant"),
         ("", "s", "write it like `10 min`"),
         ("2 kW or so", "W", "write it like `1.5 kW`"),
         ("99999999999999999 W", "W", "not a power"),
@@ -91,6 +107,9 @@ def test_refused_with_the_right_spelling(text, unit, hint):
         (16, "A", "16 A"),
         (-200, "W", "-200 W"),
         (100, "%", "100 %"),
+        (61.25, "°C", "61.25 °C"),
+        (0.1234, "/kWh", "0.1234/kWh"),
+        (-0.0001, "°C", "0 °C"),
     ],
 )
 def test_spelled(value, unit, text):
