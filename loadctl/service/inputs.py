@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import inf
 
 from loadctl.core.values import Input, Outlook, Report, Sample
 from loadctl.drivers import Clock, InputSource
+from loadctl.inputs.names import built_in, of_load
 from loadctl.service.reader import Reader
-
-LOAD_MAX_AGE_S = 660.0  # no driver reads back more rarely than every 5 min; one answer may be lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +59,7 @@ class Inputs:
         """The last value of each input of the rule file that has one, however old."""
         return {name: reader.sample for name, reader in self.readers.items() if reader.sample is not None}
 
-    def snapshot(
-        self, at: float, sample: Sample | None, reports: Iterable[Report], outlook: Outlook
-    ) -> Mapping[str, Input]:
+    def snapshot(self, sample: Sample | None, reports: Iterable[Report], outlook: Outlook) -> Mapping[str, Input]:
         """Return what is known by name; `reports` are those that came since the last call."""
         for report in reports:
             self._take(report)
@@ -71,38 +67,10 @@ class Inputs:
         seen = (sample, prices, self._loads_seen, *(reader.sample for reader in self.readers.values()))
         if seen != self._seen:
             self._seen = seen
-            self._snapshot = {**_of_meter(sample), **_of_prices(outlook, at), **self._loads, **self.latest}
+            self._snapshot = {**built_in(sample, outlook), **self._loads, **self.latest}
         return self._snapshot
 
     def _take(self, report: Report) -> None:
-        for key, value in _of_load(report):
-            self._loads[f"{report.load}.{key}"] = Input(value, report.read_at, LOAD_MAX_AGE_S)
+        if told := of_load(report):
+            self._loads.update(told)
             self._loads_seen += 1
-
-
-def _of_load(report: Report) -> Iterator[tuple[str, float]]:
-    if report.on is not None:
-        yield "on", float(report.on)
-    if report.watts is not None or report.on is False:
-        yield "power", report.watts or 0.0
-    if report.connected is not None:
-        yield "connected", float(report.connected)
-    yield from report.inputs
-
-
-def _of_meter(sample: Sample | None) -> dict[str, Input]:
-    if sample is None:
-        return {}
-    values = {
-        "grid_w": sample.grid_w,
-        "pv_w": sample.pv_w,
-        "load_w": sample.load_w,
-        "battery_w": sample.battery_w,
-        "soc": sample.soc_pct,
-    }
-    return {name: Input(value, sample.read_at, sample.max_age_s) for name, value in values.items() if value is not None}
-
-
-def _of_prices(outlook: Outlook, at: float) -> dict[str, Input]:
-    prices = {"import_price": outlook.import_price, "export_price": outlook.export_price}
-    return {name: Input(price, at, inf) for name, price in prices.items()}
