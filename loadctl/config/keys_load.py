@@ -99,9 +99,8 @@ class NeedKeys:
             if getattr(self, key) is not None and given[0] not in meant:
                 raise ValueError(f"`{key}` belongs to `{'` and `'.join(meant)}`, not to `{given[0]}`; delete it")
         if self.takes is not None and (self.litres is not None or self.capacity is not None):
-            raise ValueError(
-                f"`takes` and `{'litres' if self.litres is not None else 'capacity'}` both say how long it takes; keep one"
-            )
+            other = "litres" if self.litres is not None else "capacity"
+            raise ValueError(f"`takes` and `{other}` both say how long it takes; keep one")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -274,8 +273,8 @@ class LoadKeys:
     safe: Annotated[Literal["off", "on"], Field(examples=["off"])] = "off"
     """The state it is put in when the meter is silent, the grid is gone or loadctl stops."""
     shed_below: Annotated[float, Unit("%", most=100), Field(examples=["40 %"])] | None = None
-    """While the grid is gone: it may run on the house battery as long as that is charged above this; default: it goes to
-    its `safe` state at once."""
+    """While the grid is gone: it may run on the house battery as long as that is charged above this; default: it goes
+    to its `safe` state at once."""
     hand_hold: Annotated[Seconds, Field(examples=["2 h"])] = 7200.0
     """How long a change by hand is respected."""
     was: Annotated[str | None, Field(examples=["heater"])] = None

@@ -76,6 +76,7 @@ def _thresholds(keys: LoadKeys, least_w: float, margin_w: float) -> tuple[float,
 
 
 def window(between: BetweenKeys) -> Window:
+    """Turn hours into the core's."""
     return Window(between.start, between.to, between.days, between.season)
 
 

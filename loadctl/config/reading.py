@@ -31,7 +31,7 @@ from loadctl.inputs import INPUTS
 from loadctl.inputs import names as input_names
 from loadctl.meters import METERS
 from loadctl.outlook.sun import Location, location_of
-from loadctl.outlook.tariff import Price, Prices, Tariff
+from loadctl.outlook.tariff import Price, Rate, Tariff
 
 VERSION = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
@@ -245,9 +245,9 @@ def _sharing(rules: Sequence[Rule]) -> tuple[Load, ...]:
 
 
 def _tariff(keys: TariffKeys | None) -> Tariff:
-    return Tariff(_prices(keys.imports), _prices(keys.exports)) if keys else Tariff()
+    return Tariff(_price(keys.imports), _price(keys.exports)) if keys else Tariff()
 
 
-def _prices(keys: PricesKeys) -> Prices:
-    times = tuple(Price(at.price, Window(at.start, at.to, at.days, at.season)) for at in keys.prices)
-    return Prices(keys.default, times, keys.input)
+def _price(keys: PricesKeys) -> Price:
+    rates = tuple(Rate(at.price, (Window(at.start, at.to, at.days, at.season),)) for at in keys.prices)
+    return Price(keys.default, rates, keys.input)

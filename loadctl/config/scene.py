@@ -14,6 +14,8 @@ from loadctl.core.values import Load
 from loadctl.outlook.sun import Location
 from loadctl.outlook.tariff import Tariff
 
+NOISE_W = 20.0  # by which two readings of an unchanged house differ
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:

@@ -7,14 +7,13 @@ from math import ceil
 
 from loadctl.config.findings import Findings, Path, nearest
 from loadctl.config.keys import SiteKeys
-from loadctl.config.scene import Rule, Scene
+from loadctl.config.scene import NOISE_W, Rule, Scene
+from loadctl.config.sense_fuse import together
 from loadctl.config.sense_hours import hours
 from loadctl.config.sense_order import order
 from loadctl.config.sense_prices import prices
 from loadctl.core.units import measured, spell
 from loadctl.core.values import Load, Need
-
-NOISE_W = 20.0  # by which two readings of an unchanged house differ
 
 
 def sense(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:
@@ -33,6 +32,7 @@ def sense(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:
             unit = "%" if keys.soc is not None else "°C"
             _source(need, unit, scene, (*rule.path, "need", index), findings)
     hours(scene, rules, findings)
+    together(scene, rules, findings)
     prices(scene, rules, findings)
     order(scene, rules, findings)
     _one_relay_each(rules, findings)
@@ -50,7 +50,8 @@ def _thresholds(site: SiteKeys, rule: Rule, findings: Findings) -> None:
             half = spell(_down(rule.least_w / 2), "W")
             findings.fault(
                 (*path, "grid_limit"),
-                f"that is all its {spell(rule.least_w, 'W')}, it would run without any sun; write less, such as `{half}`",
+                f"that is all its {spell(rule.least_w, 'W')}, it would run without any sun; write less, "
+                f"such as `{half}`",
             )
             return
     needed_w = rule.least_w - site.reserve + NOISE_W

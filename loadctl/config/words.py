@@ -61,7 +61,7 @@ def between(value: object) -> Any:
 
 
 def need(value: object) -> Any:
-    """`6 kWh by 18:00`, `4 h by sunset on sat, sun`, `full by 18:00` -> {energy, runtime, temperature, soc or full, by}."""
+    """`6 kWh by 18:00`, `4 h by sunset on sat, sun`, `full by 18:00` -> {energy (or another), by, days}."""
     if not isinstance(value, str):
         return _long(value, "6 kWh by 18:00")
     what, separator, by = (part.strip() for part in _BY.split(value, maxsplit=1))
@@ -146,11 +146,12 @@ def every(value: object) -> Any:
 
 def litres(value: object) -> Any:
     """`300` or `300 l`."""
-    if isinstance(value, str) and (found := _LITRES.fullmatch(value.strip())):
-        return float(found[1])
-    if isinstance(value, str):
+    if not isinstance(value, str):
+        return value
+    found = _LITRES.fullmatch(value.strip())
+    if not found:
         raise ValueError(f"`{value[:40]}`: write the litres of the tank as a number, such as `300`")
-    return value
+    return float(found[1])
 
 
 def listed(value: object) -> Any:

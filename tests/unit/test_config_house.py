@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadctl.config import House, Web, parse
-from loadctl.config.sense import NOISE_W
+from loadctl.config.scene import NOISE_W
 from loadctl.core.units import spell
 from loadctl.core.values import Clock, Load, Need, Site, Window
 from loadctl.errors import ConfigError
