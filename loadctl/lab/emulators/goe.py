@@ -346,7 +346,7 @@ class EmulatedGoE:
         if taken and key == "amx" and 6 <= int(text) <= self.ama:
             self._amx = int(text)
         if taken and key == "alw" and text in {"0", "1"}:
-            self.set(frc=1 - int(text))
+            self.set(frc=1 + int(text))
         self._think(self.clock())
         return self._v1_status()
 
