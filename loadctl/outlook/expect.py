@@ -156,7 +156,7 @@ class Expectation:
         """Return how today's sun compares with the habit, the last hours before all; None: nothing is known at all."""
         if not self._days and not self._today:
             return None
-        lean = 2.0 * (self._days + 0.5) / (self._days + 1) * self._sun.overall()
+        lean = 2.0 * (self._days + 0.3) / (self._days + 1) * self._sun.overall()
         seen, expected = lean, lean
         for start, light, power in self._today:
             share = exp(-max(0.0, now - start) / TODAY_S)
