@@ -78,7 +78,7 @@ class HouseBatteryKeys:
     them runs.
     """
 
-    claim_above: Annotated[float, Unit("%", most=99), Field(examples=["80 %"])] | None = None
+    claim_above: Annotated[Annotated[float, Unit("%", most=99)] | None, Field(examples=["80 %"])] = None
     """Above this charge every appliance may have the power that would charge the battery; an appliance may say
     otherwise. Default: never."""
     band: Annotated[float, Unit("%", most=50), Field(examples=["3 %"])] = 3.0
@@ -96,7 +96,7 @@ class SiteKeys:
     """Where the house stands, for hours and deadlines; default: the time zone of this computer."""
     location: Annotated[LocationKeys | None, Field(examples=[{"latitude": 52.1, "longitude": 5.1}])] = None
     """Where it stands more exactly, for sunrise and sunset."""
-    max_import: Annotated[float, Unit("W", least=100), Field(examples=["6 kW"])] | None = None
+    max_import: Annotated[Annotated[float, Unit("W", least=100)] | None, Field(examples=["6 kW"])] = None
     """The main fuse: above this draw from the grid appliances are switched off at once, whatever the rules say."""
     reserve: Annotated[Watts, Field(examples=["100 W"])] = 0.0
     """Power that is always left to flow to the grid, for example because the meter reads a little low."""

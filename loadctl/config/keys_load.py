@@ -19,9 +19,9 @@ Span = tuple[float | None, float]  # the lower end if it is given, the upper end
 class StartKeys:
     """When to switch on: one of `surplus`, `share`."""
 
-    surplus: Annotated[float, Unit("W", least=1), Field(examples=["1.5 kW"])] | None = None
+    surplus: Annotated[Annotated[float, Unit("W", least=1)] | None, Field(examples=["1.5 kW"])] = None
     """The power that must be free."""
-    share: Annotated[float, Unit("%", least=1, most=500), Field(examples=["70 %"])] | None = None
+    share: Annotated[Annotated[float, Unit("%", least=1, most=500)] | None, Field(examples=["70 %"])] = None
     """The part of its power that must be free."""
     hold: Annotated[Seconds | None, Field(alias="for", examples=["1 min"])] = None
     """For how long it must be free (default 1 min)."""
@@ -53,13 +53,13 @@ class NeedKeys:
     `soc`, `full`.
     """
 
-    energy: Annotated[float, Unit("Wh", least=1), Field(examples=["6 kWh"])] | None = None
+    energy: Annotated[Annotated[float, Unit("Wh", least=1)] | None, Field(examples=["6 kWh"])] = None
     """So much energy."""
-    runtime: Annotated[float, Unit("s", least=1, most=7 * 86400), Field(examples=["4 h"])] | None = None
+    runtime: Annotated[Annotated[float, Unit("s", least=1, most=7 * 86400)] | None, Field(examples=["4 h"])] = None
     """So long a run, all runs together."""
-    temperature: Annotated[float, Unit("°C", least=-50, most=200), Field(examples=["55 °C"])] | None = None
+    temperature: Annotated[Annotated[float, Unit("°C", least=-50, most=200)] | None, Field(examples=["55 °C"])] = None
     """So warm, as the input `of` tells."""
-    soc: Annotated[float, Unit("%", least=1, most=100), Field(examples=["80 %"])] | None = None
+    soc: Annotated[Annotated[float, Unit("%", least=1, most=100)] | None, Field(examples=["80 %"])] = None
     """Charged so far, as the input `of` tells."""
     full: Annotated[Literal[True] | None, Field(examples=[True])] = None
     """Until its own thermostat opens, or the car stops charging."""
@@ -71,9 +71,9 @@ class NeedKeys:
         BeforeValidator(words.litres, json_schema_input_type=float),
     ] = None
     """How much water is to be warmed: tells how long it takes (with `temperature`)."""
-    capacity: Annotated[float, Unit("Wh", least=100), Field(examples=["60 kWh"])] | None = None
+    capacity: Annotated[Annotated[float, Unit("Wh", least=100)] | None, Field(examples=["60 kWh"])] = None
     """What the battery holds when it is full: tells how long charging takes (with `soc`)."""
-    takes: Annotated[float, Unit("s", least=60, most=7 * 86400), Field(examples=["3 h"])] | None = None
+    takes: Annotated[Annotated[float, Unit("s", least=60, most=7 * 86400)] | None, Field(examples=["3 h"])] = None
     """How long it takes at most, where nothing else tells (default 2 h)."""
     by: Annotated[Clock, Field(examples=["18:00"])]
     """By this time of day, by the clock or by the sun."""
@@ -107,9 +107,9 @@ class NeedKeys:
 class DailyKeys:
     """The most for one day."""
 
-    runtime: Annotated[float, Unit("s", least=60, most=86400), Field(examples=["4 h"])] | None = None
+    runtime: Annotated[Annotated[float, Unit("s", least=60, most=86400)] | None, Field(examples=["4 h"])] = None
     """So long a run, all runs together."""
-    energy: Annotated[float, Unit("Wh", least=1), Field(examples=["6 kWh"])] | None = None
+    energy: Annotated[Annotated[float, Unit("Wh", least=1)] | None, Field(examples=["6 kWh"])] = None
     """So much energy."""
 
     def __post_init__(self) -> None:
@@ -121,15 +121,15 @@ class DailyKeys:
 class BatteryKeys:
     """What it may take from the house battery."""
 
-    claim_above: Annotated[float, Unit("%", most=99), Field(examples=["80 %"])] | None = None
+    claim_above: Annotated[Annotated[float, Unit("%", most=99)] | None, Field(examples=["80 %"])] = None
     """Above this charge it may have the power that would charge the battery; default: as `site.battery` says."""
-    discharge_above: Annotated[float, Unit("%", most=99), Field(examples=["60 %"])] | None = None
+    discharge_above: Annotated[Annotated[float, Unit("%", most=99)] | None, Field(examples=["60 %"])] = None
     """Above this charge it may draw on the battery; default: never."""
     discharge: Annotated[Watts, Field(examples=["2 kW"])] | None = None
     """So much at most; default: what runs may run on, and nothing starts on the battery alone."""
     never_discharge: Annotated[bool | None, Field(examples=[True])] = None
     """It never draws on the battery. That is so anyway unless `discharge_above` is given; here it can be said."""
-    band: Annotated[float, Unit("%", most=50), Field(examples=["3 %"])] | None = None
+    band: Annotated[Annotated[float, Unit("%", most=50)] | None, Field(examples=["3 %"])] = None
     """A limit that was passed holds until the charge is so much below it; default: as `site.battery` says, 3 %."""
 
     def __post_init__(self) -> None:
@@ -229,9 +229,9 @@ class LoadKeys:
     stop: Annotated[Stop | None, Field(examples=["import 800 W for 2 min"])] = None
     """When to switch off; default: when it costs 100 W or a tenth of its (least) power more than was accepted at the
     start, for 2 min (cars 3 min)."""
-    grid_limit: Annotated[Watts, Field(examples=["500 W"])] | None = None
+    grid_limit: Annotated[Watts | None, Field(examples=["500 W"])] = None
     """Accept so much from the grid while it runs: `start` and `stop` follow from it."""
-    worth: Annotated[Price, Field(examples=["0.12/kWh"])] | None = None
+    worth: Annotated[Price | None, Field(examples=["0.12/kWh"])] = None
     """A kilowatt-hour for it may cost so much: it also runs when sun and grid together are cheaper than this."""
     min_on: Annotated[Seconds | None, Field(examples=["10 min"])] = None
     """Once on, stay on so long (default 2 min; compressors and cars 10 min)."""
@@ -241,10 +241,10 @@ class LoadKeys:
     """So many starts a day at most; default: no limit (cars 12: some refuse after many pauses)."""
     compressor: Annotated[bool, Field(examples=[True])] = False
     """A heat pump, freezer or air conditioner: nothing may shorten its rest, and it rests 10 min by default."""
-    settle: Annotated[float, Unit("s", most=600), Field(examples=["20 s"])] | None = None
+    settle: Annotated[Annotated[float, Unit("s", most=600)] | None, Field(examples=["20 s"])] = None
     """How long after switching the meter may still show the old power; default: as its device says."""
 
-    rise_every: Annotated[float, Unit("s", least=1, most=3600), Field(examples=["30 s"])] | None = None
+    rise_every: Annotated[Annotated[float, Unit("s", least=1, most=3600)] | None, Field(examples=["30 s"])] = None
     """For what can be throttled: so long between two rises; default: as its device says. Falls never wait."""
     phase_up: Annotated[Seconds | None, Field(examples=["5 min"])] = None
     """With `phases: auto`: so long there must be power enough for three phases (default 5 min)."""
@@ -272,7 +272,7 @@ class LoadKeys:
 
     safe: Annotated[Literal["off", "on"], Field(examples=["off"])] = "off"
     """The state it is put in when the meter is silent, the grid is gone or loadctl stops."""
-    shed_below: Annotated[float, Unit("%", most=100), Field(examples=["40 %"])] | None = None
+    shed_below: Annotated[Annotated[float, Unit("%", most=100)] | None, Field(examples=["40 %"])] = None
     """While the grid is gone: it may run on the house battery as long as that is charged above this; default: it goes
     to its `safe` state at once."""
     hand_hold: Annotated[Seconds, Field(examples=["2 h"])] = 7200.0

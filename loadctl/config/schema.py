@@ -17,6 +17,7 @@ from loadctl.config.keys import SiteKeys, WebKeys
 from loadctl.config.keys_load import LoadKeys
 from loadctl.config.reading import NAME, VERSION, Drivers
 from loadctl.drivers import driver_class
+from loadctl.inputs.names import NAME as INPUT
 
 
 def schema(drivers: Drivers | None = None) -> dict[str, Any]:
@@ -40,6 +41,12 @@ def schema(drivers: Drivers | None = None) -> dict[str, Any]:
             "meter": {
                 "description": "The device that sees what the house draws from the grid and feeds into it.",
                 "oneOf": _devices(drivers.meters, "meter", definitions),
+            },
+            "inputs": {
+                "description": "Values from outside by name (letters, digits, `_`), for conditions, needs and prices.",
+                "type": "object",
+                "patternProperties": {f"^{INPUT.pattern}$": {"oneOf": _devices(drivers.inputs, "input", definitions)}},
+                "additionalProperties": False,
             },
             "web": _keys(WebKeys, "web", definitions),
             "loads": {

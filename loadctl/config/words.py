@@ -132,8 +132,7 @@ def span(value: object, unit: str, least: float) -> tuple[float | None, float]:
 
 def span_pattern(unit: str) -> str:
     """Return the regular expression of the spellings of a span that editors accept."""
-    one = units.pattern(unit)
-    return rf"^(\d+(\.\d+)?( ?{'A' if unit == 'A' else 'k?W'})?\.\.)?{one}$"
+    return rf"^(\d+(\.\d+)?( ?k?{unit})?\.\.)?{units.pattern(unit)}$"
 
 
 def every(value: object) -> Any:
