@@ -63,11 +63,11 @@ class Inputs:
         """Return what is known by name; `reports` are those that came since the last call."""
         for report in reports:
             self._take(report)
-        prices = (outlook.import_price, outlook.export_price)
-        seen = (sample, prices, self._loads_seen, *(reader.sample for reader in self.readers.values()))
+        latest = self.latest
+        seen = (sample, outlook.import_price, outlook.export_price, self._loads_seen, latest)
         if seen != self._seen:
             self._seen = seen
-            self._snapshot = {**built_in(sample, outlook), **self._loads, **self.latest}
+            self._snapshot = {**built_in(sample, outlook), **self._loads, **latest}
         return self._snapshot
 
     def _take(self, report: Report) -> None:
