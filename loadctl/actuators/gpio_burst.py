@@ -193,7 +193,7 @@ class GpioBurst:
             relay, found_on = take(options.relay, self._factory, put=False)
         except FOREIGN as error:
             raise translated(error, options.relay) from error
-        self._found = f"{pin} was found driving the SSR on, without a pause, and was switched off" if found_on else ""
+        self._found = f"{pin} was found driving the SSR on and was switched off" if found_on else ""
         logger.log(logging.WARNING if found_on else logging.INFO, "%s", self._found or f"{pin} taken, SSR off")
         schedule = Schedule(options.pulse_s, tolerance_s=options.cycle_s / 2, lease_s=self._lease_s)
         return Firing(pin, relay, schedule, self._pace)

@@ -7,6 +7,7 @@ An emulated pin has no pull: at an input the level says nothing, only that it is
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -95,6 +96,35 @@ def test_drive_safe_puts_it_off_from_outside(told, pin):
     else:
         assert safe["pad"] == f"output {level(pin, on=False)}"
     assert f"set {int(pin == HIGH)}" not in safe["calls"]
+
+
+@pytest.mark.parametrize("pin", [HIGH, LOW])
+def test_half_the_power_is_one_pulse_on_and_one_off(told, pin):
+    half = told["half", pin]
+    assert (half["on"], half["source"]) == (True, "us")
+    pulses = [call for call in half["calls"] if call.startswith("set")]
+    assert len(pulses) > 10
+    assert all(after != before for before, after in pairwise(pulses[1:]))
+    closed = told["half closed", pin]
+    if told["kernel"]["behaviour"] == "released":
+        assert closed["pad"].startswith("input")
+    else:
+        assert closed["pad"] == f"output {level(pin, on=False)}"
+
+
+@pytest.mark.parametrize("pin", [HIGH, LOW])
+def test_a_burst_that_a_kill_froze_is_ended_by_the_next_start(told, pin):
+    killed, found = told["full killed", pin], told["full found", pin]
+    assert told["full", pin]["pad"] == f"output {level(pin, on=True)}"
+    assert killed["ended"] == -9
+    assert (found["on"], found["source"], found["pad"]) == (False, "us", f"output {level(pin, on=False)}")
+    assert f"set {int(pin == HIGH)}" not in found["calls"]
+    if told["kernel"]["behaviour"] == "released":
+        assert killed["pad"].startswith("input")
+        assert found["detail"] == ""
+    else:
+        assert killed["pad"] == f"output {level(pin, on=True)}"
+        assert "found driving the SSR on" in found["detail"]
 
 
 def test_a_second_program_is_told_who_holds_the_pin(told):

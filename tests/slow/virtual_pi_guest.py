@@ -20,6 +20,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from loadctl.actuators.gpio import Gpio, GpioOptions
+from loadctl.actuators.gpio_burst import GpioBurst, GpioBurstOptions
 from loadctl.actuators.gpio_release import drive_safe, release_behaviour
 from loadctl.core.values import Command, Report
 from loadctl.drivers import LoopClock, Shared
@@ -37,6 +38,25 @@ def options(pin: int) -> GpioOptions:
 
 def gpio(pin: int) -> Gpio:
     return Gpio(options(pin), Shared(LoopClock(UTC)))
+
+
+def burst(pin: int) -> GpioBurst:
+    keys = {"pin": pin, "rated": 3000.0, "failsafe": "none", "active_high": pin == HIGH, "min_pulse": 3}
+    return GpioBurst(TypeAdapter(GpioBurstOptions).validate_python(keys), Shared(LoopClock(UTC)))
+
+
+async def fire(pin: int) -> None:
+    """Half the power for a while, then all of it until a kill."""
+    ssr = burst(pin)
+    await ssr.apply(Command(1, "heater", 1500.0))
+    for _ in range(3):
+        await asyncio.sleep(1.0)
+        report = await ssr.read()
+    tell("half", pin, report)
+    await ssr.close()
+    tell("half closed", pin)
+    tell("full", pin, await burst(pin).apply(Command(2, "heater", 3000.0)))
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def pad(pin: int) -> str:
@@ -120,6 +140,15 @@ def main() -> None:
         in_child(start_again)
         tell("killed again", pin)
         tell("drive_safe", pin, failures=[str(error) for error in drive_safe([(options(pin), False)])])
+
+        def fire_and_die(pin: int = pin) -> None:
+            asyncio.run(fire(pin))
+
+        def find(pin: int = pin) -> None:
+            tell("full found", pin, asyncio.run(burst(pin).read()))
+
+        tell("full killed", pin, ended=in_child(fire_and_die))
+        in_child(find)
 
     holder = gpio(HIGH)
     asyncio.run(holder.apply(ON))
