@@ -1,8 +1,8 @@
 """Quantities as a householder writes them: `1.5 kW`, `10 min`, `6 kWh`, `16 A`, `30 %`, `60 °C`, `0.12/kWh`.
 
-`read` turns text into a number of the base unit (W, Wh, s, A, V, %, °C, /kWh), `spell` turns a number back into text.
-Where only one meaning is possible (`2kW`, `2 KW`, `5 minutes`, `1 h 30 min`) it is understood; anything else is refused
-with the spelling that was probably meant.
+`read` turns text into a number of the base unit (W, Wh, s, A, V, %, °C, /kWh, °), `spell` turns a number back into
+text. Where only one meaning is possible (`2kW`, `2 KW`, `5 minutes`, `1 h 30 min`) it is understood; anything else is
+refused with the spelling that was probably meant.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ _DIMENSIONS: dict[str, tuple[str, dict[str, float], tuple[str, ...]]] = {
     "%": ("a share", {"%": 1}, ("30 %",)),
     "°C": ("a temperature", {"°C": 1}, ("60 °C",)),
     "/kWh": ("a price", {"/kWh": 1, "ct/kWh": 1e-2, "/MWh": 1e-3}, ("0.12/kWh", "12 ct/kWh")),
+    "°": ("an angle", {"°": 1}, ("52.1", "-4.9")),  # of a place on earth; a bare number has one meaning only
 }
 # Other spellings with one meaning only, all compared in lower case. `mW` is missing on purpose: nobody means a
 # milliwatt, and `mw` for a megawatt is as unlikely.
@@ -39,7 +40,7 @@ _ALIASES = {
     **{f"{money}/kwh": "ct/kWh" for money in ("ct", "cent", "cents", "c", "¢", "p", "öre")},
 }  # fmt: skip
 
-NAME = r"(?:[^\W\d_]*|[€$£¢])\s?/\s?[^\W\d_]+|°\s?[^\W\d_]|℃|[^\W\d_]+|%"
+NAME = r"(?:[^\W\d_]*|[€$£¢])\s?/\s?[^\W\d_]+|°\s?[^\W\d_]|[°℃]|[^\W\d_]+|%"
 _ONE = re.compile(rf"([+-]?\d{{1,12}}(?:\.\d{{1,9}})?)\s*({NAME})")
 _COMMA = re.compile(r"([+-]?\d+),(\d+)(.*)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
@@ -57,6 +58,8 @@ def read(text: str, unit: str) -> float:
         name = rest.strip() or examples[0].lstrip("0123456789. ")
         raise ValueError(f"{shown}: write a decimal point: `{_join(f'{whole}.{part}', name)}`")
     if _NUMBER.fullmatch(text):
+        if unit == "°":
+            return float(text)
         raise ValueError(_unit_missing(float(text), text, unit))
     if unit == "s" and (clock := _CLOCK.fullmatch(text)):
         hours, minutes = int(clock[1]), int(clock[2])
@@ -86,7 +89,7 @@ def spell(value: float, unit: str) -> str:
     if unit == "s":  # 90 s, but 2 min: a fraction of an hour is hard to read; so is 1 d where 25 h do not fit
         fitting = [(name, n) for name, n in fitting if name == "s" or (n == round(n) and (name != "d" or abs(n) > 1))]
     name, amount = fitting[-1] if fitting else (unit, value)
-    digits = {"W": 2, "Wh": 2, "/kWh": 4}.get(name, 3)  # 1.500 W would have two meanings
+    digits = {"W": 2, "Wh": 2, "/kWh": 4, "°": 4}.get(name, 3)  # 1.500 W would have two meanings
     number = f"{round(amount, digits) + 0.0:.{digits}f}"  # + 0.0: never `-0`
     return _join(number.rstrip("0").rstrip("."), name)
 
@@ -125,7 +128,7 @@ class Unit:
             number = read(value, self.unit)
         elif isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"expected {what} such as `{examples[0]}`, found {_kind(value)}")  # noqa: TRY004
-        elif file and value:
+        elif file and value and self.unit != "°":
             raise ValueError(_unit_missing(float(value), str(value), self.unit))
         else:
             number = float(value)  # nothing is nothing in every unit
@@ -158,7 +161,8 @@ def schema(unit: str, *, signed: bool = False) -> dict[str, Any]:
     """Return the JSON Schema of a quantity in `unit`."""
     _, _, examples = _DIMENSIONS[unit]
     written = {"type": "string", "pattern": f"^{pattern(unit, signed=signed)}$"}
-    return {"anyOf": [written, {"const": 0}], "examples": list(examples)}
+    bare = {"type": "number"} if unit == "°" else {"const": 0}
+    return {"anyOf": [written, bare], "examples": list(examples)}
 
 
 def _factor(name: str, unit: str, number: str, shown: str) -> float:
@@ -184,7 +188,7 @@ def _unit_missing(number: float, text: str, unit: str) -> str:
 
 
 def _join(number: str, name: str) -> str:
-    return number + name if name.startswith("/") else f"{number} {name}"
+    return number + name if name in ("", "°") or name.startswith("/") else f"{number} {name}"
 
 
 def _kind(value: object) -> str:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from loadctl.core.units import Unit, pattern, read, spell
+from loadctl.core.units import Unit, pattern, read, schema, spell
 
-UNITS = ["W", "Wh", "s", "A", "V", "%", "°C", "/kWh"]
+UNITS = ["W", "Wh", "s", "A", "V", "%", "°C", "/kWh", "°"]
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,9 @@ UNITS = ["W", "Wh", "s", "A", "V", "%", "°C", "/kWh"]
         ("12 ct/kWh", "/kWh", 0.12),
         ("-3.5 ct/kWh", "/kWh", -0.035),
         ("85 €/MWh", "/kWh", 0.085),
+        ("-0.02/kWh", "/kWh", -0.02),
+        ("52.1", "°", 52.1),
+        ("-4.9°", "°", -4.9),
         (" 2\u00a0kW ", "W", 2000),
     ],
 )
@@ -82,6 +85,9 @@ def test_understood(text, unit, value):
         ("60 %", "°C", "is a share; here a temperature is meant"),
         ("0.12", "/kWh", "write `0.12/kWh`"),
         ("0,12", "/kWh", "write a decimal point: `0.12/kWh`"),
+        ("52,1", "°", "write a decimal point: `52.1`"),
+        ("52.1 N", "°", "write it like `52.1`"),
+        ("60 °C", "°", "is a temperature; here an angle is meant, such as `52.1`"),
         ("0.12 kWh", "/kWh", "is an energy; here a price is meant"),
         ("", "s", "write it like `10 min`"),
         ("2 kW or so", "W", "write it like `1.5 kW`"),
@@ -110,6 +116,8 @@ def test_refused_with_the_right_spelling(text, unit, hint):
         (61.25, "°C", "61.25 °C"),
         (0.1234, "/kWh", "0.1234/kWh"),
         (-0.0001, "°C", "0 °C"),
+        (-0.02, "/kWh", "-0.02/kWh"),
+        (-4.9, "°", "-4.9°"),
     ],
 )
 def test_spelled(value, unit, text):
@@ -160,3 +168,11 @@ def test_the_marker_on_an_option():
             adapter.validate_python({"every": value}, context={"file": True})
         assert caught.value.errors()[0]["loc"] == ("every",)
     assert adapter.json_schema(mode="serialization")["properties"]["every"]["default"] == "5 s"
+
+
+def test_a_place_on_earth_is_written_in_plain_degrees():
+    latitude = Unit("°", least=-90, most=90)
+    assert latitude.read(52.1) == latitude.read("52.1") == latitude.read("52.1°") == 52.1
+    with pytest.raises(ValueError, match=re.escape("95° is too much; at most 90°")):
+        latitude.read(95)
+    assert {"type": "number"} in schema("°", signed=True)["anyOf"]
