@@ -192,7 +192,7 @@ class HttpJson:
         if response.headers.get("content-encoding", "identity").lower() != "identity":
             raise Garbled(f"{self._where}: its answer is compressed although we asked it not to")
         body = b""
-        async for part in response.aiter_raw():
+        async for part in response.aiter_bytes():
             body += part
             if len(body) > _LONGEST:
                 message = f"{self._where}: its answer is longer than {_LONGEST // 1024} kB"
