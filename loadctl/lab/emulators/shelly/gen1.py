@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from loadctl.lab.emulators.shelly.light import EmulatedLight
-from loadctl.lab.emulators.shelly.relay import EPOCH, EmulatedRelay, first_on, first_switchings, press, requests
+from loadctl.lab.emulators.shelly.relay import EPOCH, EmulatedRelay, Told, first_on, first_switchings, press, requests
 from loadctl.lab.emulators.shelly.wire import Fault, Wire
 
 _DEFAULT_STATES = {"off": "off", "on": "on", "last": "last", "switch": "off"}
@@ -27,9 +27,9 @@ class EmulatedShellyGen1:
     With `dimmer` its channels are `lights`, each with its relay among `relays`; `draw` is then the power at 100 %.
     """
 
-    on = property(first_on)
-    switchings = property(first_switchings)
-    requests = property(requests)
+    on = Told(first_on)
+    switchings = Told(first_switchings)
+    requests = Told(requests)
     press = press
 
     def __init__(

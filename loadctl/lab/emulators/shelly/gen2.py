@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from loadctl.lab.emulators.shelly.digest import Digest
 from loadctl.lab.emulators.shelly.light import EmulatedLight
-from loadctl.lab.emulators.shelly.relay import EPOCH, EmulatedRelay, first_on, first_switchings, press, requests
+from loadctl.lab.emulators.shelly.relay import EPOCH, EmulatedRelay, Told, first_on, first_switchings, press, requests
 from loadctl.lab.emulators.shelly.wire import Fault, Wire
 
 _NOTIFY_EVERY_S = 0.05
@@ -44,9 +44,9 @@ class EmulatedShellyGen2:
     With `dimmer` its channels are `lights`, each with its relay among `relays`; `draw` is then the power at 100 %.
     """
 
-    on = property(first_on)
-    switchings = property(first_switchings)
-    requests = property(requests)
+    on = Told(first_on)
+    switchings = Told(first_switchings)
+    requests = Told(requests)
     press = press
 
     def __init__(

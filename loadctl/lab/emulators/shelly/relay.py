@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from loadctl.lab.emulators.shelly.wire import Asked, Wire
+
+T = TypeVar("T")
 
 EPOCH = 1_700_000_000.0  # a device's own idea of now is this plus its clock
 
@@ -145,6 +147,16 @@ class Device(Protocol):
 
     relays: list[EmulatedRelay]
     app: Wire
+
+
+class Told(Generic[T]):
+    """An attribute that a device of either generation works out in the same way; a `property` that keeps its type."""
+
+    def __init__(self, work_out: Callable[[Device], T]) -> None:
+        self._work_out = work_out
+
+    def __get__(self, device: Device, _owner: type) -> T:
+        return self._work_out(device)
 
 
 def first_on(device: Device) -> bool:
