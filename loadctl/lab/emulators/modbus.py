@@ -48,10 +48,9 @@ async def serve_modbus(device: Registers, *, port: int = 0) -> AsyncIterator[int
         return None
 
     blank = SimData(device.first, count=len(device.registers()), values=0, datatype=DataType.REGISTERS)
-    server = ModbusTcpServer(SimDevice(device.unit, simdata=[blank], action=look), address=("127.0.0.1", port))
+    server: Any = ModbusTcpServer(SimDevice(device.unit, simdata=[blank], action=look), address=("127.0.0.1", port))
     await server.serve_forever(background=True)
     try:
-        listening: Any = server.transport
-        yield listening.sockets[0].getsockname()[1]
+        yield server.transport.sockets[0].getsockname()[1]
     finally:
-        await server.shutdown()  # type: ignore[no-untyped-call]
+        await server.shutdown()
