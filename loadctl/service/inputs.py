@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from loadctl.core.values import Input, Outlook, Report, Sample
 from loadctl.drivers import Clock, InputSource
-from loadctl.inputs.names import built_in, of_load
+from loadctl.inputs.known import of_load, of_meter, of_prices
 from loadctl.service.reader import Reader
+
+LOAD_MAX_AGE_S = 660.0  # no driver reads back more rarely than every 5 min; one answer may be lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,11 @@ class Inputs:
         seen = (sample, outlook.import_price, outlook.export_price, self._loads_seen, latest)
         if seen != self._seen:
             self._seen = seen
-            self._snapshot = {**built_in(sample, outlook), **self._loads, **latest}
+            prices = of_prices(outlook, self._clock.now())
+            self._snapshot = {**of_meter(sample), **prices, **self._loads, **latest}
         return self._snapshot
 
     def _take(self, report: Report) -> None:
-        if told := of_load(report):
-            self._loads.update(told)
+        for key, value in of_load(report):
+            self._loads[f"{report.load}.{key}"] = Input(value, report.read_at, LOAD_MAX_AGE_S)
             self._loads_seen += 1

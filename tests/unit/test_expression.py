@@ -10,7 +10,8 @@ from loadctl.config.expression import Misread, parse_condition
 from loadctl.config.reach import unreachable
 from loadctl.core.conditions import comparisons, names, spell_test
 from loadctl.core.values import NO_OUTLOOK, Report, Sample
-from loadctl.inputs.names import BUILT_IN, OF_A_LOAD, built_in, load_names, of_load
+from loadctl.inputs.known import of_load, of_meter, of_prices
+from loadctl.inputs.names import BUILT_IN, OF_A_LOAD, load_names
 
 UNITS = {
     **BUILT_IN,
@@ -201,8 +202,8 @@ def test_what_cannot_be_meant(text, said):
 
 def test_each_name_has_a_value_and_each_value_a_name():
     sample = Sample(0.0, grid_w=1, pv_w=2, load_w=3, battery_w=4, soc_pct=5)
-    assert built_in(sample, NO_OUTLOOK).keys() == BUILT_IN.keys()
-    assert built_in(None, NO_OUTLOOK).keys() == {"import_price", "export_price"}
+    assert {**of_meter(sample), **of_prices(NO_OUTLOOK, 0.0)}.keys() == BUILT_IN.keys()
     report = Report("boiler", 0.0, on=True, watts=10.0, connected=False, inputs=(("temperature", 50.0), ("soc", 5.0)))
-    assert of_load(report).keys() == load_names(["boiler"]).keys()
-    assert {f"boiler.{key}" for key in OF_A_LOAD} == of_load(report).keys()
+    assert dict(of_load(report)).keys() == OF_A_LOAD.keys()
+    assert not of_meter(None)
+    assert not dict(of_load(Report("boiler", 0.0)))
