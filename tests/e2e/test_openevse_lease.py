@@ -11,6 +11,7 @@ from loadctl.actuators.openevse.answers import OURS
 from loadctl.core.values import Source
 from loadctl.drivers import Level
 from loadctl.errors import Refused
+from loadctl.lab.emulators.openevse import Claim
 from tests.e2e.openevse_garage import SECRET, box, charge, driving, pause, rule
 from tests.e2e.shelly_home import Clock
 
@@ -148,6 +149,21 @@ async def test_a_shaper_that_another_program_feeds_is_left_to_it() -> None:
         await driver.read()
         with pytest.raises(Refused, match="something else feeds its load shaper"):
             await driver.apply(charge(10))
+
+
+async def test_a_session_limit_that_could_outvote_the_failsafe_forbids_the_charge() -> None:
+    clock = Clock()
+    device = box(clock)
+    device.default_state = "disabled"
+    async with driving(device, clock) as driver:
+        device.hold(0x1_0006, Claim(1100, "active", auto_release=True))
+        clock.at += 10
+        assert device.on  # although nobody feeds its shaper
+        assert (await driver.read()).source is Source.HAND
+        with pytest.raises(Refused, match="failsafe not armed: its session limit may go before"):
+            await driver.apply(charge(10))
+        with pytest.raises(Refused, match="its session limit lets the car charge"):
+            await driver.apply(pause())
 
 
 async def test_a_shaper_switched_off_for_the_moment_is_switched_on_again() -> None:

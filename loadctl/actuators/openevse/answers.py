@@ -193,11 +193,11 @@ def settings(body: Json, where: str) -> Settings:
 
 def source(seen: Box, wanted: Target, claimed: bool) -> Source:
     """Who put the box into its state. `claimed`: our claim was there; gateways forget all claims when they restart."""
-    if seen.fault or wanted.by in {LIMIT, ERROR, HOT}:
+    if seen.fault or (wanted.by in {LIMIT, ERROR, HOT} and not wanted.active):
         return Source.PROTECTION
     if wanted.by == OURS:
         return Source.US
-    if wanted.by == SHAPER:
+    if wanted.by == SHAPER and not wanted.active:
         return Source.TIMER
     if wanted.by is None:
         return Source.REBOOT if claimed else Source.UNKNOWN

@@ -40,6 +40,9 @@ def unarmed(settings: Settings, seen: Box, lease_s: float) -> tuple[str, str]:
         return told, "only `failsafe: none` fits then; if nothing does any more, restart the box"
     if not settings.shaper:
         return "its load shaper is off", _MENDS
+    if seen.limited and settings.starts_active is False:  # then the limit claims to charge, as strong as the shaper
+        told = "its session limit may go before its load shaper"
+        return told, "clear the limit in its web page, or set its default state to active"
     needed_w = (settings.soft_a or 0.0) * seen.volts * (3 if settings.three_phase else 1)
     if settings.shaper_w < needed_w:
         told = f"its load shaper would leave the car less than {spell(needed_w, 'W')}"

@@ -68,10 +68,10 @@ class Claims:
 
     def best(self, wanted: str) -> tuple[int | None, Any]:
         """Return who decides a property and how; (None, None): nobody does."""
-        found = [(claim.priority, client) for client, claim in self.held.items() if getattr(claim, wanted) is not None]
+        found = [client for client, claim in self.held.items() if getattr(claim, wanted) is not None]
         if not found:
             return None, None
-        client = max(found)[1]
+        client = max(found, key=lambda client: self.held[client].priority)  # of equals the one that came first
         return client, getattr(self.held[client], wanted)
 
     def shown(self) -> list[Json]:
