@@ -89,6 +89,12 @@ def spell_clock(at: Clock, *, end: bool = False) -> str:
     return f"{at.sun} {'+' if at.offset_s > 0 else '-'} {units.spell(abs(at.offset_s), 's')}"
 
 
+def spell_length(seconds: float) -> str:
+    """Write a length of hours and minutes: `2 h 30 min`."""
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours and minutes else units.spell(round(seconds / 60) * 60.0, "s")
+
+
 def days(value: object) -> frozenset[int]:
     """Read one day or some of them: `sat`, `mon-fri`, `sat, sun`, `[mon, sat]`; Monday is 0."""
     if isinstance(value, frozenset):

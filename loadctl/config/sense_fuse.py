@@ -79,7 +79,7 @@ def _trouble(demands: Sequence[_Demand], fuse_w: float) -> str | None:
     if len(single) > 1 and needed_s > there_s:
         return (
             f"{_listed(single)} cannot run at the same time under {fuse}, and one after the other they need "
-            f"{spell(needed_s // 60 * 60, 's')}; {spell(there_s // 60 * 60, 's')} are there"
+            f"{dates.spell_length(needed_s)}; {dates.spell_length(there_s)} are there"
         )
     return None
 

@@ -63,33 +63,40 @@ def _hours(rule: Rule, index: int, year: Year, place: Path, findings: Findings) 
     if not lengths:
         findings.fault(place, f"{first} is never before {last}; these hours never come")
         return
-    length_s, dash = max(lengths) // 60 * 60, " to " if between.start.sun or between.to.sun else "-"
+    length_s, dash = _floor(max(lengths)), " to " if between.start.sun or between.to.sun else "-"
     if rule.load.min_on_s > length_s:
         findings.fault(
             (*rule.path, "min_on") if rule.keys.min_on is not None else place,
             f"`min_on: {spell(rule.load.min_on_s, 's')}` does not fit into {first}{dash}{last}; "
-            f"write at most `min_on: {spell(length_s, 's')}` or longer hours",
+            f"write at most `min_on: {dates.spell_length(length_s)}` or longer hours",
         )
 
 
 def _need(load: Load, need: Need, keys: NeedKeys, year: Year, place: Path, findings: Findings) -> None:
     """Try the need on all weeks: never met is a fault, not met in some months is told."""
     needed_s = _needed_s(load, need, keys)
-    troubles: dict[str, str] = {}
+    troubles: list[tuple[float, str, str]] = []
     met = False
     for week in year.of(load):
         dues = list(week.dues(load, need))
-        trouble = _trouble(load, need, dues, needed_s)
+        there_s = _floor(min((due.open_s for due in dues), default=needed_s))
+        trouble = _trouble(load, need, dues, needed_s, there_s)
         if trouble is None:
             met = met or bool(dues)
         elif week.steady:
-            troubles.setdefault(week.month, trouble)
+            troubles.append((there_s, trouble, week.month))
     if troubles and met:
-        findings.note(place, f"in {', '.join(troubles)}: {next(iter(troubles.values()))}")
+        months = ", ".join(dict.fromkeys(month for _, _, month in troubles))
+        findings.note(place, f"in {months}: {min(troubles)[1]}")
     elif troubles:
-        findings.fault(place, next(iter(troubles.values())))
+        findings.fault(place, min(troubles)[1])
     else:
         _from_the_bottom(load, need, year, place, findings)
+
+
+def _floor(seconds: float) -> float:
+    """Round down to what a person would write."""
+    return seconds // 300 * 300 if seconds > 3600 else seconds // 60 * 60
 
 
 def _needed_s(load: Load, need: Need, keys: NeedKeys) -> float:
@@ -101,21 +108,20 @@ def _needed_s(load: Load, need: Need, keys: NeedKeys) -> float:
     return keys.takes or 0.0
 
 
-def _trouble(load: Load, need: Need, dues: Sequence[Due], needed_s: float) -> str | None:
+def _trouble(load: Load, need: Need, dues: Sequence[Due], needed_s: float, there_s: float) -> str | None:
     by = dates.spell_clock(need.by)
     if any(due.outside for due in dues):
         return f"`by {by}` lies outside its hours; {_better_end(load, need)}"
-    there_s = min((due.open_s for due in dues), default=needed_s) // 60 * 60
-    if needed_s <= there_s + 60:
+    if needed_s <= min((due.open_s for due in dues), default=needed_s) + 1:
         return None
-    there = spell(there_s, "s")
+    there = dates.spell_length(there_s)
     if need.runtime_s is not None:
-        asked, most = spell(needed_s, "s"), f"{there} by {by}"
+        asked, most = dates.spell_length(needed_s), f"{there} by {by}"
     elif need.energy_wh is not None:
-        asked = f"{spell(need.energy_wh, 'Wh')} ({spell(ceil(needed_s / 60) * 60, 's')})"
+        asked = f"{spell(need.energy_wh, 'Wh')} ({dates.spell_length(ceil(needed_s / 60) * 60)})"
         most = f"{spell(int(there_s / 3600 * load.power_w / 100) * 100.0, 'Wh')} by {by}"
     else:
-        asked, most = f"what takes {spell(needed_s, 's')}", f"takes: {there}"
+        asked, most = f"what takes {dates.spell_length(needed_s)}", f"takes: {there}"
     return f"{asked} cannot be had by {by}: {there} are allowed; write at most `{most}` or allow longer hours"
 
 
@@ -137,8 +143,8 @@ def _from_the_bottom(load: Load, need: Need, year: Year, place: Path, findings: 
     if needed_s > there_s:
         findings.note(
             place,
-            f"from {word} it takes {spell(ceil(needed_s / 900) * 900, 's')}, longer than the "
-            f"{spell(there_s // 60 * 60, 's')} before {dates.spell_clock(need.by)}",
+            f"from {word} it takes {dates.spell_length(ceil(needed_s / 900) * 900)}, longer than the "
+            f"{dates.spell_length(_floor(there_s))} before {dates.spell_clock(need.by)}",
         )
 
 
@@ -154,13 +160,10 @@ def _daily(rule: Rule, need: Need, place: Path, findings: Findings) -> None:
     for needed, most, unit in ((needed_s, load.daily_runtime_s, "s"), (needed_wh, load.daily_energy_wh, "Wh")):
         if needed is None or most is None or needed <= most * days * 1.001:
             continue
-        enough = (
-            spell(ceil(needed / days / 60) * 60.0, unit)
-            if unit == "s"
-            else spell(ceil(needed / days / 100) * 100.0, unit)
-        )
+        enough = ceil(needed / days / 60) * 60.0 if unit == "s" else ceil(needed / days / 100) * 100.0
+        spelled = dates.spell_length(enough) if unit == "s" else spell(enough, unit)
         findings.fault(
-            place, f"more than `daily_max: {spell(most, unit)}` lets it have; write at least `daily_max: {enough}`"
+            place, f"more than `daily_max: {spell(most, unit)}` lets it have; write at least `daily_max: {spelled}`"
         )
         return
 

@@ -14,7 +14,7 @@ from loadctl.core.conditions import Condition, comparisons, names, spell_test, w
 from loadctl.core.units import spell
 from loadctl.core.values import Input, Mode
 
-TWILIGHT_S = 3600.0  # a place taken from the time zone may be so far off
+ROUGH_S = 3600.0  # the sun of a place taken from the time zone may be so far off
 
 
 def order(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:
@@ -52,11 +52,11 @@ def _at_night(rule: Rule, scene: Scene, findings: Findings) -> None:
     by_sun = load.mode is Mode.SOLAR and load.worth is None and not load.needs
     if not by_sun or not load.windows or scene.location is None or load.battery.discharge_w > 0 or load.start_w <= 0:
         return
-    year = Year(scene.zone, scene.location)
+    year, slack_s = Year(scene.zone, scene.location), 0.0 if scene.site.location else ROUGH_S
     for week in year.weeks:
         for day in range(week.monday, week.monday + 7):
             sun = week.sun[day]
-            if week.open(load.windows, sun.rise - TWILIGHT_S, sun.set + TWILIGHT_S):
+            if week.open(load.windows, sun.rise - slack_s, sun.set + slack_s):
                 return
     findings.note(
         (*rule.path, "between"), "no sun ever shines in these hours, so it will never start; a `need` would see to it"

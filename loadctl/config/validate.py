@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from collections.abc import Iterator
 from functools import cache
@@ -15,6 +16,9 @@ from pydantic_core import ErrorDetails
 from loadctl.config.findings import Findings, Path, nearest
 
 T = TypeVar("T")
+
+_QUOTE = "'"
+_LITERAL = re.compile(r"'[^']*'|\b\d+\b|\bTrue\b|\bFalse\b")  # in pydantic's list of what may stand there
 
 _SENTENCES = {
     "string_type": "text is meant here; put it in quotes",
@@ -70,7 +74,7 @@ def sentence(detail: ErrorDetails) -> str:
     if kind in _SENTENCES:
         return _SENTENCES[kind]
     if kind == "literal_error":
-        return "write " + str(context["expected"]).replace("'", "`")
+        return "write " + _LITERAL.sub(lambda word: f"`{word[0].strip(_QUOTE)}`", str(context["expected"]))
     if kind in {"value_error", "assertion_error"}:
         return str(context["error"])
     if kind == "greater_than_equal":

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 from pydantic.dataclasses import dataclass
 
 from loadctl.config import Drivers
+from loadctl.core import units
 from loadctl.core.units import Unit
 from loadctl.drivers import Shared
 
@@ -71,7 +72,72 @@ class Relay:
         self.pin = options.pin
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoxOptions:
+    """A wallbox."""
+
+    host: str
+    switches: bool = True
+
+
+class Box:
+    Options = BoxOptions
+    lease_s = 60.0
+    settle_s = 15.0
+    step_a = 1.0
+    rise_s = 10.0
+
+    def __init__(self, options: BoxOptions, shared: Shared) -> None:
+        self.switches_phases = options.switches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DimmerOptions:
+    """A dimmer that is set in per cent."""
+
+    host: str
+    rated: Annotated[float, Unit("W", least=1)] | None = None
+
+
+class Dimmer:
+    Options = DimmerOptions
+    lease_s = 60.0
+    settle_s = 5.0
+    step_share = 0.01
+    least_share = 0.1
+    rise_s = 3.0
+
+    def __init__(self, options: DimmerOptions, shared: Shared) -> None:
+        self.options = options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueOptions:
+    """A value from elsewhere."""
+
+    url: str = "http://192.168.1.60/status"
+    path: str = ""
+    unit: str = ""
+
+    @property
+    def base(self) -> str:
+        return (units.base(self.unit) or (self.unit, 1.0))[0]
+
+
+class Value:
+    Options = ValueOptions
+
+    def __init__(self, options: ValueOptions, shared: Shared) -> None:
+        self.options = options
+
+
 TINY = Drivers(
     meters={"envoy": "tests.unit.tiny_drivers:Meter"},
-    actuators={"shelly": "tests.unit.tiny_drivers:Plug", "gpio": "tests.unit.tiny_drivers:Relay"},
+    actuators={
+        "shelly": "tests.unit.tiny_drivers:Plug",
+        "gpio": "tests.unit.tiny_drivers:Relay",
+        "go-e": "tests.unit.tiny_drivers:Box",
+        "shelly-dimmer": "tests.unit.tiny_drivers:Dimmer",
+    },
+    inputs={"http-json": "tests.unit.tiny_drivers:Value"},
 )
