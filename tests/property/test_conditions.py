@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,16 +31,24 @@ OPS = st.sampled_from(("<", "<=", ">", ">=", "==", "!="))
 NUMBERS = st.integers(-5, 5).map(float)
 UNITS = {**BUILT_IN, **load_names(["boiler", "heat-pump"]), "tank": "°C", "room": "°C", "guests": "", "co2": "ppm"}
 
+
+def numbered(test: Test, index: Iterator[int]) -> Test:
+    """Give each comparison a place of its own among the truths."""
+    if isinstance(test, Every):
+        return Every(tuple(numbered(part, index) for part in test.parts), test.any_of)
+    return replace(test, index=next(index))
+
+
 terms = st.builds(
     Term,
     NUMBERS,
     st.lists(st.tuples(st.sampled_from(NAMES), NUMBERS), max_size=2, unique_by=lambda pair: pair[0]).map(tuple),
 )
 tests = st.recursive(
-    st.builds(Compare, st.integers(0, 3), terms, OPS, terms, st.sampled_from((0.0, 0.0, 1.0, 2.5))),
+    st.builds(Compare, st.just(0), terms, OPS, terms, st.sampled_from((0.0, 0.0, 1.0, 2.5))),
     lambda inner: st.builds(Every, st.lists(inner, min_size=1, max_size=3).map(tuple), st.booleans()),
     max_leaves=6,
-)
+).map(lambda test: numbered(test, count()))
 inputs = st.dictionaries(st.sampled_from(NAMES), st.builds(Input, NUMBERS, st.just(0.0)))
 truths = st.lists(st.sampled_from((True, False, None)), max_size=4).map(tuple)
 
@@ -57,6 +69,8 @@ def test_not_turns_yes_and_no_around_and_leaves_the_unknown(test, known):
 @given(st.lists(tests, min_size=1, max_size=3), inputs)
 def test_and_is_the_least_and_or_the_most(parts, known):
     order = {False: 0, None: 1, True: 2}
+    places = count()
+    parts = [numbered(part, places) for part in parts]
     words = [three(part, known) for part in parts]
     assert three(Every(tuple(parts)), known) is min(words, key=order.__getitem__)
     assert three(Every(tuple(parts), any_of=True), known) is max(words, key=order.__getitem__)
@@ -71,7 +85,7 @@ def test_what_becomes_known_never_contradicts(test, less, more):
 
 @given(tests, inputs, truths, st.sampled_from((True, False, None)))
 def test_weighing_twice_is_weighing_once(test, known, held, unknown):
-    condition = Condition("", _numbered(test), unknown)
+    condition = Condition("", test, unknown)
     first, kept = weigh(condition, known, 0.0, held)
     second, same = weigh(condition, known, 0.0, kept)
     assert (first, kept) == (second, same)
@@ -99,14 +113,6 @@ def test_between_two_changes_lies_the_band(op, band, values):
             assert past_its_limit <= 0
         elif before:
             assert past_its_limit >= band
-
-
-def _numbered(test: Test, index: list[int] | None = None) -> Test:
-    index = [0] if index is None else index
-    if isinstance(test, Every):
-        return Every(tuple(_numbered(part, index) for part in test.parts), test.any_of)
-    index[0] += 1
-    return Compare(index[0] - 1, test.left, test.op, test.right, test.band)
 
 
 WORDS = st.sampled_from((
