@@ -135,7 +135,10 @@ def patient(load: Load, standing: Standing, may: Allowance, elapsed_s: float) ->
 
 
 def may_switch(follow: Follow, standing: Standing, at: float) -> bool:
-    """Tell whether the charger may change its phases, as far as their number today and the pause between them go."""
+    """Tell whether the charger may go to more phases, as far as their changes today and the pause between them go.
+
+    Back to fewer it may at any time: else it would buy what the sun does not give.
+    """
     if len(follow.ranges) < 2 or standing.phase_changes >= follow.phase_changes:
         return False
     return standing.phases_at is None or at - standing.phases_at >= follow.phase_pause_s
@@ -147,13 +150,14 @@ def _could_w(draws_w: float, may: Allowance) -> float:
 
 def _better(load: Load, standing: Standing, range_: Range, could_w: float, sight: Sight) -> Range | None:
     follow = load.follow
-    if follow is None or not may_switch(follow, standing, sight.at) or standing.command_id is not None:
+    if follow is None or standing.command_id is not None:
         return None
     other = _other(follow, standing, range_, could_w)
     if other is None:
         return None
-    for_s = follow.phase_up_s if other.least_w > range_.least_w else follow.phase_down_s
-    return other if standing.phases_held_s >= for_s else None
+    if other.least_w < range_.least_w:
+        return other if standing.phases_held_s >= follow.phase_down_s else None
+    return other if standing.phases_held_s >= follow.phase_up_s and may_switch(follow, standing, sight.at) else None
 
 
 def _other(follow: Follow, standing: Standing, range_: Range, could_w: float) -> Range | None:

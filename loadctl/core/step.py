@@ -14,7 +14,7 @@ from loadctl.core.surplus import charged, draws_nothing, take_stock, tallied
 from loadctl.core.values import ON, STARTING, STOPPING, Holder, Load, Outcome, Sample, Site, Standing, State, Tick
 from loadctl.core.walk import Asked, walk
 
-DOUBTFUL_YEAR = 2020  # a clock before it was never set: no day begins and no need ends by it
+DOUBTFUL_YEAR = 2001  # a clock before it was never set: no day begins and no need ends by it
 LEARNS_SLOWLY = 0.3
 
 

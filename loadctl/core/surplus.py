@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Load, Sample, Site, Standing, Tally
+from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Load, Sample, Site, Standing, State, Tally
 
 DRAWS_NOTHING = 0.2  # of the nominal power
 GONE_S = 10.0  # so long the fuse believes that a load which was switched off is gone before the meter shows it
@@ -25,6 +25,12 @@ def own_w(load: Load, standing: Standing) -> float:
     if load.follow is not None:
         return standing.target_w or load.follow.ranges[0].least_w
     return load.power_w if standing.learned_w is None else standing.learned_w
+
+
+def drawn_w(site: Site, state: State) -> float:
+    """Return what all our loads that are on draw."""
+    pairs = zip(site.loads, state.standings, strict=True)
+    return sum(own_w(load, standing) for load, standing in pairs if standing.phase is ON)
 
 
 def least_w(load: Load) -> float:

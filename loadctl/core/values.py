@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, time
+from datetime import datetime
+from datetime import time as TimeOfDay  # noqa: N812 - a Clock has a `time`
 from enum import StrEnum
 from typing import Literal
 
@@ -183,7 +184,7 @@ EVERY_DAY = frozenset(range(7))  # Monday is day 0
 class Clock:
     """A moment of each day: a time of day or, with `sun`, so long after (negative: before) sunrise or sunset."""
 
-    time: time = time(0)
+    time: TimeOfDay = TimeOfDay(0)
     sun: Literal["sunrise", "sunset"] | None = None
     offset_s: float = 0.0
 

@@ -1,0 +1,292 @@
+"""The controller for programs that have a house of their own: a simulator, a home automation, a notebook.
+
+    controller = Controller.from_file("home.yaml")
+    out = controller.step(Sample(at=0.0, wall=now, grid_w=-2300.0), {"boiler": LoadState(on=False)})
+
+No I/O, no clock, no thread: time and the meter's readings are handed in, wishes come back, and what the appliances
+really do is told with the next step. It is the same code that runs in `loadctl run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import inf
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from loadctl.actuators import ACTUATORS
+from loadctl.config import House, load, parse
+from loadctl.config.reading import Drivers
+from loadctl.core import values
+from loadctl.core.explain import explain
+from loadctl.core.step import start, step
+from loadctl.core.surplus import drawn_w
+from loadctl.core.values import AnyWish, Command, Input, Outcome, Report, Tick, Verdict
+from loadctl.inputs.known import of_load, of_meter, of_prices
+from loadctl.meters import METERS
+from loadctl.outlook.maker import OutlookMaker
+
+COARSEST_S = 300.0  # a course of readings with longer gaps is one with holes in it
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the house's meter shows at `at` (monotonic s) and `wall` (aware; naive is taken as the site's local time).
+
+    Signs: `grid_w` + import, - export; `battery_w` + discharging, - charging. `load_w` is the whole house with the
+    controlled appliances, the battery taken out. Without `grid_w` it follows from the others; None is not known.
+    """
+
+    at: float
+    wall: datetime
+    grid_w: float | None = None
+    pv_w: float | None = None
+    load_w: float | None = None
+    battery_w: float | None = None
+    soc_pct: float | None = None
+    inputs: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadState:
+    """What an appliance really does, as far as it is known: by default nothing is.
+
+    `on` None: it is taken to do what it is told. `power_w`: what it draws. `available` False: it cannot run now (no car
+    is plugged in). `satisfied`: its own thermostat is done. `need_left_kwh`: what its need still lacks, if you know
+    better than its tally.
+    """
+
+    on: bool | None = None
+    power_w: float | None = None
+    available: bool | None = None
+    satisfied: bool | None = None
+    need_left_kwh: float | None = None
+    phases: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A verdict on one appliance: its word at once, its sentence and next change when they are asked for."""
+
+    word: Verdict
+    _tick: Tick = field(repr=False)
+    _outcome: Outcome = field(repr=False)
+    _site: values.Site = field(repr=False)
+    _index: int = field(repr=False)
+
+    @property
+    def sentence(self) -> str:
+        return explain(self._site, self._outcome, self._tick, self._index).sentence
+
+    @property
+    def next_change_at(self) -> float | None:
+        """When the appliance could change by its rules at the earliest, on the clock of `Sample.at`; None: unknown."""
+        left_s = explain(self._site, self._outcome, self._tick, self._index).next_change_s
+        return None if left_s is None else self._tick.at + left_s
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one step decided. `commands`: only what changes; 0 W is off. `surplus_w` None: nobody knows."""
+
+    commands: tuple[Command, ...]
+    surplus_w: float | None
+    _tick: Tick = field(repr=False)
+    _outcome: Outcome = field(repr=False)
+    _site: values.Site = field(repr=False)
+
+    @property
+    def watts(self) -> dict[str, float]:
+        """Return what changes, by appliance: the power it is to draw from now on."""
+        return {command.load: command.watts for command in self.commands}
+
+    @property
+    def verdicts(self) -> dict[str, Said]:
+        """Return what was decided on each appliance, and why."""
+        return {
+            load.name: Said(verdict, self._tick, self._outcome, self._site, index)
+            for index, (load, verdict) in enumerate(zip(self._site.loads, self._outcome.verdicts, strict=True))
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalOptions:
+    """A device that is somebody else's to switch: the program that calls the controller."""
+
+    failsafe: str = "none"
+
+
+class External:
+    """A meter or a switch that is the caller's: `driver: external`."""
+
+    Options: ClassVar[type[ExternalOptions]] = ExternalOptions
+    every_s = 1.0
+    settle_s = 5.0
+    lease_s = None
+
+    def __init__(self, options: ExternalOptions, shared: object) -> None:
+        pass
+
+
+class ExternalCharger(External):
+    """A wallbox that is the caller's: `driver: external-charger`."""
+
+    settle_s = 90.0  # many cars take their time to begin; one that says what it draws is settled when it draws
+    step_a = 1.0
+    switches_phases = True
+    rise_s = 5.0
+
+
+class ExternalDimmer(External):
+    """A heater behind a controller of the caller's: `driver: external-dimmer`."""
+
+    step_share = 0.01
+    least_share = 0.0
+    rise_s = 2.0
+
+
+class Controller:
+    """One house's rules at work, a step at a time. Make one with `from_file` or `from_dict`."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._state: values.State | None = None
+        self._outlook = OutlookMaker(house.zone, house.location, house.tariff)
+        self._pending: dict[str, Command] = {}
+        self._told: dict[str, LoadState] = {}
+        self._known: dict[str, Input] = {}
+        self._wishes: tuple[AnyWish, ...] = ()
+        self._at: float | None = None
+        self._every_s = 1.0
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Controller:
+        """Read a rule file. Secrets need not be set: no device is asked. Raises ConfigError with all that is wrong."""
+        return cls(load(Path(path), lenient=True, drivers=_DRIVERS))
+
+    @classmethod
+    def from_dict(cls, rules: Mapping[str, Any]) -> Controller:
+        """Take the keys of a rule file as plain values; `version`, `meter` and the actuators may be left out.
+
+        Raises ConfigError with all that is wrong; the places in it are those of the rules written as YAML.
+        """
+        full: dict[str, Any] = {"version": 1, "meter": {"driver": "external"}, **rules}
+        loads = full.get("loads")
+        if isinstance(loads, Mapping):
+            full["loads"] = {name: _with_actuator(keys) for name, keys in loads.items()}
+        text = yaml.safe_dump(_plain(full), sort_keys=False, allow_unicode=True)
+        return cls(parse(text, "rules.yaml", {}, lenient=True, drivers=_DRIVERS))
+
+    @property
+    def state(self) -> values.State | None:
+        """All that is remembered; None before the first step."""
+        return self._state
+
+    def ask(self, *wishes: AnyWish) -> None:
+        """Replace what people ask for: overrides (`Wish`), modes (`ModeWish`), boosts (`Boost`), `Away`."""
+        self._wishes = wishes
+
+    def step(self, sample: Sample, states: Mapping[str, LoadState] | None = None) -> Decision:
+        """Live on to `sample.at` and return what is to change. Raises ValueError if time runs backwards."""
+        at, site = sample.at, self.house.site
+        wall = sample.wall if sample.wall.tzinfo is not None else sample.wall.replace(tzinfo=self.house.zone)
+        wall = wall if wall.tzinfo is self.house.zone else wall.astimezone(self.house.zone)
+        if self._at is not None and at < self._at:
+            raise ValueError(f"time runs forward only: {at} comes before {self._at}")
+        if self._state is None:
+            self._state = start(site, at, wall.toordinal())
+        elif self._at is not None and self._at < at <= self._at + COARSEST_S:
+            self._every_s = at - self._at
+        self._at = at
+        seen = self._seen(sample)
+        self._outlook.note(wall, seen, drawn_w(site, self._state))
+        reports = self._reports(at, states or {})
+        for report in reports:
+            self._known |= {f"{report.load}.{key}": Input(value, at, inf) for key, value in of_load(report)}
+        inputs = {name: Input(value, at) for name, value in sample.inputs.items()}
+        outlook = self._outlook.outlook(wall, inputs, at)
+        inputs = {**of_meter(seen), **of_prices(outlook, at), **self._known, **inputs}
+        tick = Tick(at, wall, seen, reports, self._wishes, inputs=inputs, outlook=outlook)
+        outcome = step(site, self._state, tick)
+        self._state = outcome.state
+        for command in outcome.commands:
+            self._pending[command.load] = command
+        return Decision(outcome.commands, outcome.surplus_w, tick, outcome, site)
+
+    def _seen(self, sample: Sample) -> values.Sample:
+        grid_w = sample.grid_w
+        if grid_w is None and sample.load_w is not None and sample.pv_w is not None:
+            grid_w = sample.load_w - sample.pv_w - (sample.battery_w or 0.0)
+        return values.Sample(
+            sample.at,
+            grid_w,
+            sample.pv_w,
+            sample.load_w,
+            sample.battery_w,
+            sample.soc_pct,
+            every_s=self._every_s,
+            max_age_s=max(10.0, 2 * self._every_s),
+        )
+
+    def _reports(self, at: float, states: Mapping[str, LoadState]) -> tuple[Report, ...]:
+        """Tell the core what is new: answers to its commands, and what an appliance does otherwise than before."""
+        reports = []
+        for rule in self.house.site.loads:
+            name = rule.name
+            state = states.get(name, _UNKNOWN)
+            pending = self._pending.get(name)
+            if pending is None and state == self._told.get(name):
+                continue
+            command_id = None
+            on = state.on
+            if pending is not None and (on is None or on == (pending.watts > 0)):
+                on, command_id = pending.watts > 0, pending.id
+                del self._pending[name]
+            elif on is None and name not in self._told:
+                on = False
+            self._told[name] = state
+            reports.append(
+                Report(
+                    name,
+                    at,
+                    command_id,
+                    on,
+                    state.power_w,
+                    source=values.Source.US,
+                    available=state.available is not False,
+                    satisfied=state.satisfied,
+                    phases=state.phases,
+                    need_left_wh=None if state.need_left_kwh is None else state.need_left_kwh * 1000,
+                )
+            )
+        return tuple(reports)
+
+
+_UNKNOWN = LoadState()
+_SWITCH = {"external": "loadctl.controller:External"}
+_OTHERS = {
+    "external-charger": "loadctl.controller:ExternalCharger",
+    "external-dimmer": "loadctl.controller:ExternalDimmer",
+}
+_DRIVERS = Drivers({**METERS, **_SWITCH}, {**ACTUATORS, **_SWITCH, **_OTHERS})
+
+
+def _with_actuator(keys: Any) -> Any:
+    if not isinstance(keys, Mapping) or "actuator" in keys:
+        return keys
+    driver = "external"
+    if "current" in keys:
+        driver = "external-charger"
+    elif ".." in str(keys.get("power", "")):
+        driver = "external-dimmer"
+    return {"actuator": {"driver": driver}, **keys}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
