@@ -402,6 +402,14 @@ async def test_a_silent_box_holds_nobody_up(street: Street) -> None:
         await waiting
 
 
+async def test_a_web_page_is_no_charger(street: Street) -> None:
+    driver = street.driver()
+    with pytest.raises(Unreachable):
+        await driver.read()
+    with pytest.raises(InvalidStatus, match="403"):
+        await street.raw(additional_headers={"Origin": "http://example.com"}).__aenter__()
+
+
 async def test_a_newer_connection_takes_the_place_of_the_older(street: Street) -> None:
     driver = street.driver()
     with pytest.raises(Unreachable):

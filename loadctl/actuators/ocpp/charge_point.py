@@ -244,7 +244,9 @@ class Dialogue(ChargePoint):  # type: ignore[misc]  # the package ships no types
         if connector.status != status:
             connector.status, connector.status_at = _word(status), now
         if status in {"Available", "Preparing"}:
-            connector.transaction, connector.stopped_by = None, ""
+            connector.stopped_by = ""
+        if status == "Available":
+            connector.transaction = None
         code = _word(said.get("error_code"))
         connector.error, connector.info = "" if code == "NoError" else code, _word(said.get("info"))
         connector.told_at = now

@@ -13,6 +13,7 @@ import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from loadctl.actuators.ocpp import care, profiles
@@ -34,6 +35,7 @@ PAUSE_S = 10.0  # so long we look for the current to go
 STOP_S = 8.0  # and then again, after the charge was ended
 SWITCH_S = 20.0  # before phases are switched
 WAKE_S = 5.0
+PATIENCE_S = 3.0  # for a box that begins a charge without our leave
 STALE_S = 12.0  # a little more than the interval at which boxes measure
 FRESH_S = 30.0
 FULL_S = 60.0  # a car that has drawn and takes nothing for so long is full
@@ -142,10 +144,10 @@ class Ocpp:
     async def _join(self) -> tuple[Server, Box]:
         async with self._gate:
             if self._server is None or self._box is None:
-                from loadctl.actuators.ocpp.server import Server  # noqa: PLC0415 - 30 MB for who has such a charger
-
-                listen, clock = self._options.listen, self._clock
-                server = self._shared.common(f"ocpp {listen}", lambda: Server(listen, clock))
+                # 30 MB for who has such a charger only; on a small computer seconds, which must hold nobody up
+                module = await asyncio.to_thread(import_module, "loadctl.actuators.ocpp.server")
+                listen = self._options.listen
+                server: Server = self._shared.common(f"ocpp {listen}", lambda: module.Server(listen, self._clock))
                 self._box = await server.join(self._options.id, self._password)
                 self._box.connector(self._options.connector)
                 self._server = server
@@ -231,7 +233,9 @@ class Ocpp:
             return
         self._asked_to_start_at = self._clock.now()
         said = await dialogue.begin(self._options.connector, self._options.id_tag)
-        if said == "Accepted" or connector.transaction is not None:
+        if said != "Accepted":  # it may be about to begin by itself
+            await self._until(lambda: connector.transaction is not None or connector.status == "Charging", PATIENCE_S)
+        if said == "Accepted" or connector.transaction is not None or connector.status == "Charging":
             return
         if connector.status == "Finishing":
             self._needs_replug = True
@@ -311,7 +315,7 @@ class Ocpp:
             command_id=command.id if command else None,
             on=on,
             watts=watts,
-            limit_w=held.limit.watts if held and on else meter.offered_w if on else 0.0,
+            limit_w=(held.limit.watts or None) if held and on else meter.offered_w if on else 0.0,
             source=source,
             identity=box.serial,
             lease_left_s=held.ends_at - now if held and on and not math.isinf(held.ends_at) else None,

@@ -25,7 +25,6 @@ TOLERATED_S = 2.0
 NO_CAR = "no car is plugged in"
 _PLUGGED = {"Available": False, **dict.fromkeys(("Preparing", "Charging", "SuspendedEV", "SuspendedEVSE"), True)}
 _PLUGGED["Finishing"] = True
-_RESTING = {"Available", "Preparing", "SuspendedEV", "SuspendedEVSE", "Finishing"}
 _MOMENTS = {"Interruption.Begin", "Interruption.End", "Transaction.Begin", "Transaction.End"}
 _PHASES = {"L1": 0, "L2": 1, "L3": 2, "L1-N": 0, "L2-N": 1, "L3-N": 2}
 _FACTORS = {"kW": 1e3, "kWh": 1e3, "kvar": 1e3, "kVA": 1e3}
@@ -230,8 +229,8 @@ def plug(status: str, error: str = "", info: str = "") -> Plug:
 
 
 def rests(status: str) -> bool:
-    """Tell whether the contactor is open, or the car takes nothing."""
-    return status in _RESTING
+    """Tell whether the contactor is open, or the car takes nothing; False where no state was told yet."""
+    return status not in {"", "Charging"}
 
 
 def number(value: object) -> float | None:

@@ -93,6 +93,7 @@ class Server:
                 self._host,
                 self._port,
                 process_request=self._admit,
+                origins=[None],  # no charger is a page in somebody's browser
                 select_subprotocol=_choose,
                 max_size=FRAME_BYTES,
                 max_queue=16,
@@ -117,15 +118,13 @@ class Server:
             return connection.respond(HTTPStatus.NOT_FOUND, "this charge point is not known here\n")
         password = _password(request, box_id)
         if not box.opens_to(password):
-            box.turned_away = f"comes with {'no' if password is None else 'a wrong'} password"
-            _log.warning("charger %s %s; it is turned away", box_id, box.turned_away)
+            _turn_away(box, f"comes with {'no' if password is None else 'a wrong'} password")
             refusal = connection.respond(HTTPStatus.UNAUTHORIZED, "wrong password\n")
             refusal.headers["WWW-Authenticate"] = 'Basic realm="loadctl"'
             return refusal
         spoken = _spoken(request)
         if not any(name in DIALOGUES for name in spoken):
-            box.turned_away = f"speaks {', '.join(spoken)[:40] or 'no OCPP'}: set it to OCPP 1.6 (JSON)"
-            _log.warning("charger %s %s; it is turned away", box_id, box.turned_away)
+            _turn_away(box, f"speaks {', '.join(spoken)[:40] or 'no OCPP'}: set it to OCPP 1.6 (JSON)")
             return connection.respond(HTTPStatus.BAD_REQUEST, "ocpp1.6 is spoken here\n")
         return None
 
@@ -161,11 +160,17 @@ class Server:
         farewell.add_done_callback(self._farewells.discard)
 
     def _tell_stranger(self, connection: ServerConnection, box_id: str) -> None:
-        if box_id in self.strangers or not box_id.isprintable():
+        if box_id in self.strangers or not box_id.isprintable() or len(self.strangers) >= STRANGERS:
             return
-        self.strangers = [*self.strangers, box_id][-STRANGERS:]
+        self.strangers.append(box_id)
         peer = connection.remote_address
         _log.warning("a charger called `%s` (%s) calls and is in no rule", box_id, peer[0] if peer else "?")
+
+
+def _turn_away(box: Box, why: str) -> None:
+    if box.turned_away != why:  # it tries again every few seconds
+        _log.warning("charger %s %s; it is turned away", box.id, why)
+    box.turned_away = why
 
 
 def _choose(_connection: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol:
