@@ -32,7 +32,7 @@ def draw(keys: LoadKeys, built: Any, options: Any, path: Path, findings: Finding
     """Tell what the appliance draws; None when the keys and the device do not fit, and why goes to `findings`."""
     before = len(findings.faults)
     if isinstance(built, Charger):
-        found = _car(keys, built, path, findings)
+        found = _car(keys, built, options, path, findings)
     elif isinstance(built, Dimmer):
         found = _dimmed(keys, built, getattr(options, "rated", None), path, findings)
     else:
@@ -77,7 +77,7 @@ def _dimmed(keys: LoadKeys, built: Dimmer, rated_w: float | None, path: Path, fi
     return Draw(follow.ranges[0].least_w, most_w, _paced(keys, follow))
 
 
-def _car(keys: LoadKeys, built: Charger, path: Path, findings: Findings) -> Draw | None:
+def _car(keys: LoadKeys, built: Charger, options: Any, path: Path, findings: Findings) -> Draw | None:
     if keys.power is not None:
         findings.fault((*path, "power"), "the power of a car follows from its `current`; delete this line")
     if keys.current is None:
@@ -93,8 +93,9 @@ def _car(keys: LoadKeys, built: Charger, path: Path, findings: Findings) -> Draw
         findings.fault((*path, "current"), f"no charger gives more than {MOST_A:g} A; write `6..16 A` or `6..32 A`")
         return None
     if keys.phases == "auto" and not built.switches_phases:
+        able = ", or, if it can, `switch_phases: true` under `actuator`" if hasattr(options, "switch_phases") else ""
         findings.fault(
-            (*path, "phases"), "its charger cannot change the phases itself; write `phases: 1` or `phases: 3`"
+            (*path, "phases"), f"its charger cannot change the phases itself; write `phases: 1` or `phases: 3`{able}"
         )
     if keys.phases != "auto":
         for key in _PHASE_KEYS:

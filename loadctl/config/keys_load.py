@@ -22,7 +22,7 @@ class StartKeys:
     surplus: Annotated[Annotated[float, Unit("W", least=1)] | None, Field(examples=["1.5 kW"])] = None
     """The power that must be free."""
     share: Annotated[Annotated[float, Unit("%", least=1, most=500)] | None, Field(examples=["70 %"])] = None
-    """The part of its power that must be free."""
+    """The part of its (least) power that must be free; more than 100 % waits for more than it needs."""
     hold: Annotated[Seconds | None, Field(alias="for", examples=["1 min"])] = None
     """For how long it must be free (default 1 min)."""
 

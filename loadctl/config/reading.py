@@ -24,6 +24,7 @@ from loadctl.config.loads import battery_of, load_of
 from loadctl.config.scene import Rule, Scene
 from loadctl.config.sense import sense
 from loadctl.config.validate import checked
+from loadctl.config.year import Year
 from loadctl.core.conditions import Condition
 from loadctl.core.values import Load, Site, Window
 from loadctl.drivers import LoopClock, Shared
@@ -106,7 +107,7 @@ def _house(data: dict[str, Any], file: str, findings: Findings, drivers: Drivers
     location = Location(given.latitude, given.longitude) if given else location_of(zone)
     tariff = _tariff(site.tariff if site else None)
     if site:
-        sense(Scene(site, zone, location, tariff, units, every_s), rules, findings)
+        sense(Scene(site, zone, location, tariff, units, every_s, Year(zone, location)), rules, findings)
     if site is None or web is None or meter is None or findings.faults:
         return None
     core_site = Site(

@@ -10,6 +10,7 @@ from loadctl.config.findings import Path
 from loadctl.config.house import Device
 from loadctl.config.keys import SiteKeys
 from loadctl.config.keys_load import LoadKeys
+from loadctl.config.year import Year
 from loadctl.core.values import Load
 from loadctl.outlook.sun import Location
 from loadctl.outlook.tariff import Tariff
@@ -45,3 +46,4 @@ class Scene:
     tariff: Tariff
     units: Mapping[str, str]
     every_s: float | None
+    year: Year

@@ -144,7 +144,9 @@ def _one_relay_each(rules: Sequence[Rule], findings: Findings) -> None:
         options = rule.device.options
         host = getattr(options, "host", None)
         address = host.lower().rpartition("://")[2].rstrip("/.").removesuffix(":80") if isinstance(host, str) else None
-        relay = (rule.device.driver, address, getattr(options, "channel", None), getattr(options, "pin", None))
+        family = rule.device.driver.partition("-")[0]  # a dimmer's output is a relay's too
+        outputs = (getattr(options, name, None) for name in ("channel", "pin", "id", "connector"))
+        relay = (family, address, *outputs)
         other = seen.setdefault(relay, rule.load.name)
         if other != rule.load.name and any(part is not None for part in relay[1:]):
             message = f"`{other}` is switched by this very relay; one relay serves one appliance"

@@ -9,7 +9,7 @@ from itertools import product
 from loadctl.config import dates
 from loadctl.config.findings import Findings
 from loadctl.config.scene import Rule, Scene
-from loadctl.config.year import Stretch, Year
+from loadctl.config.year import Stretch
 from loadctl.core.units import spell
 
 _MOST_PAIRS = 2000
@@ -44,14 +44,13 @@ def together(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:
 
 
 def _demands(scene: Scene, rules: Sequence[Rule]) -> Iterable[_Demand]:
-    year = Year(scene.zone, scene.location)
     for rule in rules:
         for need in rule.load.needs:
             energy_wh = need.energy_wh or (need.runtime_s or 0.0) / 3600 * rule.least_w
             runtime_s = need.runtime_s or (need.energy_wh or 0.0) / rule.load.power_w * 3600
             if not energy_wh or need.every_days > 1:
                 continue
-            for due in year.plain.dues(rule.load, need):
+            for due in scene.year.plain.dues(rule.load, need):
                 if due.open:
                     yield _Demand(rule, dates.spell_clock(need.by), due.open, energy_wh, runtime_s)
 

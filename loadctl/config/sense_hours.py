@@ -21,16 +21,15 @@ COLD_C = 10.0  # water from the mains
 
 def hours(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:
     """Find hours that are none, and needs that cannot be met in them."""
-    year = Year(scene.zone, scene.location)
     for rule in rules:
         for index, between in enumerate(rule.keys.between):
             place = (*rule.path, "between", index)
             if _knows_the_sun((between.start, between.to), scene, place, findings):
-                _hours(rule, index, year, place, findings)
+                _hours(rule, index, scene.year, place, findings)
         for index, (need, keys) in enumerate(zip(rule.load.needs, rule.keys.need, strict=True)):
             place = (*rule.path, "need", index)
             if _knows_the_sun((need.by,), scene, place, findings):
-                _need(rule.load, need, keys, year, place, findings)
+                _need(rule.load, need, keys, scene.year, place, findings)
             _daily(rule, need, place, findings)
 
 
@@ -54,11 +53,12 @@ def _hours(rule: Rule, index: int, year: Year, place: Path, findings: Findings) 
     if between.start == between.to and between.start != Clock(time(0)):
         findings.fault(place, f"these hours begin and end at {first}; for the whole day write `00:00-24:00`")
         return
+    window = window_of(between)
     lengths = [
         stretch[1] - stretch[0]
-        for week in (year.weeks if between.start.sun or between.to.sun or between.season else (year.plain,))
+        for week in year.for_hours((window,))
         for day in range(week.monday, week.monday + 7)
-        if (stretch := opening(window_of(between), day, week.zone, week.sun)) is not None
+        if (stretch := opening(window, day, week.zone, week.sun)) is not None
     ]
     if not lengths:
         findings.fault(place, f"{first} is never before {last}; these hours never come")

@@ -9,7 +9,6 @@ from loadctl.config.findings import Findings
 from loadctl.config.keys import PricesKeys
 from loadctl.config.reach import unreachable
 from loadctl.config.scene import NOISE_W, Rule, Scene
-from loadctl.config.year import Year
 from loadctl.core.conditions import Condition, comparisons, names, spell_test, weigh
 from loadctl.core.units import spell
 from loadctl.core.values import Input, Mode
@@ -52,8 +51,8 @@ def _at_night(rule: Rule, scene: Scene, findings: Findings) -> None:
     by_sun = load.mode is Mode.SOLAR and load.worth is None and not load.needs
     if not by_sun or not load.windows or scene.location is None or load.battery.discharge_w > 0 or load.start_w <= 0:
         return
-    year, slack_s = Year(scene.zone, scene.location), 0.0 if scene.site.location else ROUGH_S
-    for week in year.weeks:
+    slack_s = 0.0 if scene.site.location else ROUGH_S
+    for week in scene.year.weeks:
         for day in range(week.monday, week.monday + 7):
             sun = week.sun[day]
             if week.open(load.windows, sun.rise - slack_s, sun.set + slack_s):

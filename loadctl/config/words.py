@@ -63,7 +63,7 @@ def between(value: object) -> Any:
 def need(value: object) -> Any:
     """`6 kWh by 18:00`, `4 h by sunset on sat, sun`, `full by 18:00` -> {energy (or another), by, days}."""
     if not isinstance(value, str):
-        return _long(value, "6 kWh by 18:00")
+        return _to_the_end_of_the_day(_long(value, "6 kWh by 18:00"))
     what, separator, by = (part.strip() for part in _BY.split(value, maxsplit=1))
     by, found = dates.on_days(by)
     if not separator:
@@ -73,9 +73,15 @@ def need(value: object) -> Any:
     if _NUMBER.fullmatch(what):
         raise ValueError(f"`{what}` has no unit: write `{what} kWh by {by}` or `{what} h by {by}`")
     dates.clock(by)
-    if what.lower() == "full":
-        return {"full": True, "by": by, **found}
-    return {_needed(what): what, "by": by, **found}
+    meant = {"full": True} if what.lower() == "full" else {_needed(what): what}
+    return _to_the_end_of_the_day({**meant, "by": by, **found})
+
+
+def _to_the_end_of_the_day(value: Any) -> Any:
+    """`by 24:00 on sat` -> the first moment of Sunday."""
+    if str(value.get("by")).strip() != "24:00" or "days" not in value:
+        return value
+    return {**value, "days": dates.sorted_names(frozenset((day + 1) % 7 for day in dates.days(value["days"])))}
 
 
 def _needed(what: str) -> str:

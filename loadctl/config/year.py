@@ -100,10 +100,15 @@ class Year:
     location: Location | None
 
     def of(self, load: Load) -> tuple[Week, ...]:
-        """Return the weeks to try a load on: one where neither the sun nor a season has a say."""
-        clocks = [need.by for need in load.needs] + [at for window in load.windows for at in (window.start, window.end)]
-        changing = any(window.season for window in load.windows) or any(at.sun for at in clocks)
-        return self.weeks if changing else (self.plain,)
+        """Return the weeks to try a load on: fewer where no season, one where no sun has a say."""
+        return self.for_hours(load.windows, [need.by for need in load.needs])
+
+    def for_hours(self, windows: Sequence[Window], others: Sequence[Clock] = ()) -> tuple[Week, ...]:
+        """Return the weeks to try some hours on."""
+        if any(window.season for window in windows):
+            return self.weeks
+        clocks = [*others, *(at for window in windows for at in (window.start, window.end))]
+        return self.weeks[::2] if any(at.sun for at in clocks) else (self.plain,)
 
     @cached_property
     def weeks(self) -> tuple[Week, ...]:

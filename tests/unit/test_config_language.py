@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import date, time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadctl.config import dates
+from loadctl.config.findings import Findings
+from loadctl.config.keys_load import LoadKeys
+from loadctl.config.validate import checked, keys
 from loadctl.core.units import spell
 from loadctl.core.values import Battery, Clock, Level, Mode, Need, Season, Window
 from loadctl.outlook.sun import Location
@@ -133,6 +136,7 @@ def test_hours(short, window):
         ("4 h by sunset", Need(SUNSET, runtime_s=14400)),
         ("full by 07:00", Need(Clock(time(7)), full=True)),
         ("6 kWh by 18:00 on sat, sun", Need(Clock(time(18)), energy_wh=6000, days=frozenset({5, 6}))),
+        ("1 h by 24:00 on sat", Need(Clock(time(0)), runtime_s=3600, days=frozenset({6}))),
         ("55 °C by 18:00", Need(Clock(time(18)), level=Level("it.temperature", 55))),
         ("80 % by 07:00", Need(Clock(time(7)), level=Level("it.soc", 80))),
         ("{temperature: 60 °C, of: tank, litres: 100, by: 15:00, every: 7 d}",
@@ -262,3 +266,23 @@ def test_a_share_is_that_share_of_the_power(share, power_w):
     assert found.start_w == pytest.approx(power_w * share / 100)
     assert found.start_w + found.stop_import_w > power_w
     assert spell(found.start_w, "W")
+
+
+_WORDS = st.sampled_from(
+    "6 kWh;by;18:00;sunset;-;+;30 min;to;on;sat;mon-fri;full;70 %;for;6..16 A;2 kW;60 °C;tank;<;and;not;may-sep;15 oct;"
+    "import;export;7 d;0.12/kWh;keep;1;,;..;24:00;'".split(";")
+)
+_TEXTS = st.lists(_WORDS, min_size=1, max_size=5).map(" ".join) | st.text(max_size=12)
+_VALUES = st.recursive(
+    _TEXTS | st.integers() | st.floats() | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(("by", "from", "if", "days")), inner),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from(sorted(keys(LoadKeys))), _VALUES, max_size=3))
+def test_whatever_is_written_is_read_or_refused_in_words(written):
+    findings = Findings("home.yaml")
+    found = checked(LoadKeys, {"actuator": {}, **written}, ("loads", "it"), findings)
+    assert found is not None or findings.faults

@@ -64,6 +64,19 @@ def test_each_example_home_is_fine_for_the_loader_and_for_editors(file):
         {"stop": "export 200 W for 2 min"},
         {"need": ["6 kWh by 18:00", {"runtime": "4 h", "by": "19:00", "days": ["sat"]}]},
         {"between": "22:00-24:00", "min_on": "1 h 30 min", "min_off": 0, "safe": "on"},
+        {
+            "between": [
+                "sunrise + 1 h to sunset",
+                {"from": "09:00", "to": "sunset - 30 min", "season": "15 oct - 31 mar"},
+            ]
+        },
+        {"need": ["4 h by sunset on sat, sun", "full by 07:00", "55 °C by 18:00", "80 % by 07:00 on mon-fri"]},
+        {"need": {"temperature": "60 °C", "of": "tank", "litres": 300, "by": "15:00", "every": "7 d"}},
+        {"start": "70 % for 1 min", "worth": "0.12/kWh", "daily_max": ["4 h", "6 kWh"], "mode": "solar+min"},
+        {"start": {"share": "70 %"}, "grid_limit": "500 W", "power": "0.3..3 kW", "share": "equal"},
+        {"current": "6..16 A", "phases": "auto", "phase_up": "5 min"},
+        {"battery": {"claim_above": "80 %", "never_discharge": True}, "when": "tank < 60 °C"},
+        {"when": {"if": "soc > 50 %", "hysteresis": "5 %", "unknown": "keep"}},
     ],
 )
 def test_editors_accept_what_is_right(keys):
@@ -86,6 +99,14 @@ def test_editors_accept_what_is_right(keys):
         {"actuator": {"driver": "shelly"}},
         {"actuator": {"driver": "shelly", "hots": "a"}},
         {"actuator": {"driver": "none"}},
+        {"need": "6 kWh by dusk"},
+        {"between": {"from": "09:00", "to": "19:00", "season": "summer"}},
+        {"worth": "0.12"},
+        {"current": "6..16"},
+        {"phases": 2},
+        {"battery": {"claim": "80 %"}},
+        {"when": {"if": "soc > 50 %", "unknown": "maybe"}},
+        {"daily_max": "4"},
     ],
 )
 def test_editors_refuse_what_is_wrong(keys):
