@@ -16,7 +16,7 @@ from math import floor, inf
 from typing import NamedTuple
 
 from loadctl.core.judge import Sight
-from loadctl.core.surplus import own_w
+from loadctl.core.surplus import own_w, used_share
 from loadctl.core.values import Follow, Load, Range, Standing
 
 RISE_SHARE = 0.25  # of a step that must be free beyond it, so that a trembling surplus changes nothing
@@ -82,13 +82,14 @@ def settings(load: Load, standing: Standing, sight: Sight, may: Allowance) -> Se
     return _changed(range_, standing, set_w, could_w)
 
 
-def first(load: Load, free_w: float, cap_w: float, *, all_in: bool) -> Setting:
+def first(load: Load, standing: Standing, at: float, free_w: float, cap_w: float, *, all_in: bool) -> Setting:
     """Return what a load begins with: its least, on more phases only if there is power for them; all, if it must."""
     if load.follow is None:
         return Setting(load.power_w, load.power_w)
     chosen = load.follow.ranges[0]
     for one in load.follow.ranges[1:]:
-        if min(inf if all_in else free_w, cap_w) >= one.least_w + RISE_SHARE * one.step_w:
+        allowed = standing.phases in (None, one.phases) or may_switch(load.follow, standing, at)
+        if allowed and min(inf if all_in else free_w, cap_w) >= one.least_w + RISE_SHARE * one.step_w:
             chosen = one
     return _setting(chosen, _UNKNOWN, cap_w if all_in else chosen.least_w)
 
@@ -202,9 +203,10 @@ def _in_use(one: Range, watts: float, share: float) -> Setting:
 
 
 def _used_share(one: Range, standing: Standing) -> float:
-    if not one.phases or not standing.using or standing.using >= one.phases:
-        return 1.0
-    return standing.using / one.phases
+    """Return which part of the range's phases the car uses; a car on one phase says nothing about what it does on
+    three.
+    """
+    return used_share(standing) if one.phases == standing.phases else 1.0
 
 
 def _on_grid(range_: Range, wanted_w: float) -> float:

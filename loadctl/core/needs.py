@@ -13,7 +13,7 @@ from datetime import datetime
 
 from loadctl.core.calendar import instant
 from loadctl.core.surplus import draws_nothing, full_w, own_w, tallied
-from loadctl.core.values import ON, Boost, Input, Load, Mark, Need, Standing, Tick
+from loadctl.core.values import ON, Boost, Input, Load, Mark, Need, Plan, Standing, Tick
 
 MARGIN_S = 60.0  # a relay, a reading and a tick take their time
 MARGIN_SHARE = 0.02  # a 2 kW heater is rarely one of 2 000 W
@@ -36,7 +36,9 @@ def next_due(need: Need, tick: Tick, after_day: int | None = None) -> float:
     raise AssertionError("a need has at least one day")  # check refuses an empty list of days
 
 
-def marked(load: Load, standing: Standing, boosts: tuple[Boost, ...], tick: Tick, *, away: bool) -> Standing:
+def marked(
+    load: Load, standing: Standing, boosts: tuple[Boost, ...], plan: Plan, tick: Tick, *, away: bool
+) -> Standing:
     """Begin a new period for each need whose deadline has passed, see which are met, force what has come to its last
     moment.
 
@@ -58,7 +60,7 @@ def marked(load: Load, standing: Standing, boosts: tuple[Boost, ...], tick: Tick
         mark = known.get((boost.need, True)) or Mark(boost.need, due, tallied(load, standing, at), boost=True)
         if due > now:
             marks.append(mark if mark.due == due else replace(mark, due=due, forced=False))
-    marks = [_watched(load, standing, mark, tick) for mark in marks]
+    marks = [_watched(load, standing, mark, plan, tick) for mark in marks]
     if not missed and _same(marks, standing.marks):
         return standing
     return replace(standing, marks=tuple(marks), needs_missed=standing.needs_missed + missed)
@@ -108,7 +110,7 @@ def level(need: Need, inputs: Mapping[str, Input], at: float) -> float | None:
     return known.value if known is not None and at - known.read_at <= known.max_age_s else None
 
 
-def _watched(load: Load, standing: Standing, mark: Mark, tick: Tick) -> Mark:
+def _watched(load: Load, standing: Standing, mark: Mark, plan: Plan, tick: Tick) -> Mark:
     """Return the mark with what was seen of it now: met, or at its last moment."""
     need = mark.need
     if need.full and mark.met is None and done(load, standing):
@@ -116,7 +118,7 @@ def _watched(load: Load, standing: Standing, mark: Mark, tick: Tick) -> Mark:
     if need.every_days > 1 and left_s(load, standing, mark, tick.at, tick.inputs) <= 0:
         due = next_due(need, tick, tick.wall.toordinal())  # the days count from when it was met
         return mark if due == mark.due else Mark(need, due, tallied(load, standing, tick.at))
-    if not mark.forced and _at_last(load, standing, mark, tick):
+    if not mark.forced and _at_last(load, standing, mark, plan, tick):
         mark = replace(mark, forced=True)
     return mark
 
@@ -129,13 +131,16 @@ def done(load: Load, standing: Standing) -> bool:
     return idle and draws_nothing(load, own_w(load, standing))
 
 
-def _at_last(load: Load, standing: Standing, mark: Mark, tick: Tick) -> bool:
+def _at_last(load: Load, standing: Standing, mark: Mark, plan: Plan, tick: Tick) -> bool:
     still_s = left_s(load, standing, mark, tick.at, tick.inputs)
     if still_s <= 0:
         return False
+    now = tick.wall.timestamp()
+    if any(due == mark.due and now >= start for due, start in plan.starts):
+        return True
     # What runs must not be stopped when the rest that follows would make it too late to start again.
     margin_s = MARGIN_S + still_s * MARGIN_SHARE + (load.min_off_s if standing.phase is ON else 0.0)
-    return mark.due - tick.wall.timestamp() <= still_s + margin_s
+    return mark.due - now <= still_s + margin_s
 
 
 def _missed(load: Load, standing: Standing, mark: Mark, tick: Tick) -> bool:

@@ -40,7 +40,7 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
     sun_wh = [max(0.0, slot.surplus_w or 0.0) * _left_s(slot, tick) / 3600 for slot in slots]
     latest = _latest(site, standings, tick, away=away, base_w=base_w)
     plans = []
-    for load, standing, start in zip(site.loads, standings, latest, strict=True):
+    for load, standing, starts in zip(site.loads, standings, latest, strict=True):
         price: float | None = None
         for mark in sorted(standing.marks, key=lambda mark: mark.due):
             still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs)
@@ -50,7 +50,7 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
             found = _price(load, standing, slots, sun_wh, wanted_wh, mark.due, tick)
             if found is not None and (price is None or found > price):
                 price = found
-        plans.append(Plan(price, start))
+        plans.append(Plan(price, tuple(starts)))
     return tuple(plans)
 
 
@@ -103,11 +103,14 @@ def _open(load: Load, moment: float, tick: Tick) -> bool:
     return is_open(load.windows, datetime.fromtimestamp(moment, tick.wall.tzinfo), tick.outlook.daylight)
 
 
-def _latest(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float) -> list[float | None]:
-    """Return when each load must start at the latest (POSIX) so that all needs are met although the fuse lets only some
-    run at a time: each run is put as late as it goes before those that it cannot run beside, the last deadline first.
+def _latest(
+    site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float
+) -> list[list[tuple[float, float]]]:
+    """Return for each load, by deadline, when it must start so that all needs are met under the fuse.
+
+    Each run is put as late as it goes before those that it cannot run beside, the last deadline first (POSIX).
     """
-    latest: list[float | None] = [None] * len(site.loads)
+    latest: list[list[tuple[float, float]]] = [[] for _ in site.loads]
     runs = []
     for index, (load, standing) in enumerate(zip(site.loads, standings, strict=True)):
         for mark in standing.marks:
@@ -124,7 +127,5 @@ def _latest(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool
             if too_much and other != index and start < end and stop > end - length_s:
                 end = start
         placed.append((end - length_s, end, index))
-        start_at = end - length_s
-        known = latest[index]
-        latest[index] = start_at if known is None else min(known, start_at)
+        latest[index].append((due, end - length_s))
     return latest

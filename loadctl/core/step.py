@@ -12,7 +12,7 @@ from loadctl.core.plan import EVERY_S as PLAN_EVERY_S
 from loadctl.core.plan import plan
 from loadctl.core.surplus import charged, draws_nothing, take_stock, tallied
 from loadctl.core.values import ON, STARTING, STOPPING, Holder, Load, Outcome, Sample, Site, Standing, State, Tick
-from loadctl.core.walk import Asked, walk
+from loadctl.core.walk import NO_PLAN, Asked, walk
 
 DOUBTFUL_YEAR = 2001  # a clock before it was never set: no day begins and no need ends by it
 LEARNS_SLOWLY = 0.3
@@ -70,7 +70,8 @@ def _kept(site: Site, state: State, tick: Tick, asked: Asked) -> list[Standing]:
             standing = replace(standing, today=tallied(load, standing, at), phase_changes=0)  # noqa: PLW2901
         boosts = asked.boosts.get(load.name, ())
         if (load.needs or boosts or standing.marks) and tick.wall.year >= DOUBTFUL_YEAR:
-            standing = marked(load, standing, boosts, tick, away=asked.away)  # noqa: PLW2901
+            plan_ = state.plans[index] if state.plans else NO_PLAN
+            standing = marked(load, standing, boosts, plan_, tick, away=asked.away)  # noqa: PLW2901
         if tick.sample is not None:
             standing = charged(load, standing, tick.sample.soc_pct)  # noqa: PLW2901
         standings[index] = standing

@@ -44,8 +44,8 @@ def full_w(load: Load, standing: Standing) -> float:
     A car that takes one phase of three is believed.
     """
     if load.follow is not None:
-        used, most = standing.using, load.follow.ranges[-1]
-        return most.most_w * used / most.phases if used and most.phases and used < most.phases else most.most_w
+        most = load.follow.ranges[-1]
+        return most.most_w * (used_share(standing) if most.phases == standing.phases else 1.0)
     draws_w = own_w(load, standing)
     return draws_w if draws_w >= load.power_w / 2 else load.power_w
 

@@ -465,11 +465,14 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a load's needs make it worth to pay: it takes power that costs up to `price` per kWh, bought and unsold
-    together; None: its needs are met, or nothing is known to plan with. `latest`: when it must start (POSIX).
+    together; None: its needs are met, or nothing is known to plan with.
+
+    `starts`: for each period of a need that is not met, by its `due`, when the load must start at the latest so that
+    the fuse lets all needs be met (POSIX).
     """
 
     price: float | None = None
-    latest: float | None = None
+    starts: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

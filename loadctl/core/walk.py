@@ -152,7 +152,7 @@ def walk(
         all_in = verdict is Verdict.NEED or look.mode is Mode.FAST or look.wish is True or asks.all_in
         setting = None
         if turn_on:
-            setting = first(load, power.free_w, power.headroom_w, all_in=all_in)
+            setting = first(load, standing, tick.at, power.free_w, power.headroom_w, all_in=all_in)
             ledger.taken_w += load.power_w
             ledger.rise_w += setting.watts
         elif turn_on is None and load.follow is not None and verdict in FOLLOWS and standing.phase is ON and stock:
@@ -429,5 +429,5 @@ def _ask(
     if load.follow is not None:
         asked |= {"target_w": setting.watts, "phases": setting.phases, "phases_held_s": 0.0}
         if standing.phases is not None and setting.phases != standing.phases:
-            asked |= {"phases_at": at, "using": None}
+            asked |= {"phases_at": at, "phase_changes": standing.phase_changes + 1, "using": None}
     return move(load, standing, "start", at, was_on=None, leaving_w=0.0, measured_w=None, retry_at=None, **asked)
