@@ -79,16 +79,19 @@ def _offers(
 ) -> Iterator[_Offer]:
     whole_w = full_w(load, standing)
     now = tick.wall.timestamp()
+    dear = max(slot.import_price for slot in slots)
     for index, slot in enumerate(slots):
         start, end = max(slot.start, now), min(slot.start + slot.length_s, due)
-        if slot.surplus_w is None or end <= start or not _open(load, (start + end) / 2, tick):
+        if end <= start or not _open(load, (start + end) / 2, tick):
             continue
+        if slot.surplus_w is None and slot.import_price >= dear:
+            continue  # what nobody knows is no offer, but for the hours that are cheap without any sun
         hours = (end - start) / 3600
         whole_wh = whole_w * hours
         sun = min(sun_wh[index], whole_wh)
         first_wh = whole_wh if load.follow is None else min(max(sun, least_w(load) * hours), whole_wh)
         cost = (sun * slot.export_price + (first_wh - sun) * slot.import_price) / first_wh
-        yield _Offer(cost, -start, index, first_wh, sun)
+        yield _Offer(round(cost, 6), -start, index, first_wh, sun)
         if whole_wh > first_wh:
             yield _Offer(slot.import_price, -start, index, whole_wh - first_wh, 0.0)
 

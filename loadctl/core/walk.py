@@ -136,7 +136,7 @@ def walk(
     if stock is not None and site.max_import_w is not None:
         _fit_the_fuse(site, standings, stock, site.max_import_w, ledger)
     if stock is not None:
-        _share(site, standings, stock, ledger)
+        _share(site, standings, stock, ledger, tick, asked)
     next_id = state.next_id
     verdicts: list[Verdict] = []
     spare: list[float | None] = []
@@ -329,21 +329,33 @@ def _followed(
     return standing, setting
 
 
-def _share(site: Site, standings: Sequence[Standing], stock: Stock, ledger: Ledger) -> None:
+def _share(site: Site, standings: Sequence[Standing], stock: Stock, ledger: Ledger, tick: Tick, asked: Asked) -> None:
     """Divide what loads of one rank draw and could draw among them, by capping each at its part."""
     groups: dict[int, list[int]] = {}
     for index, load in enumerate(site.loads):
-        standing = standings[index]
-        if load.share is not None and load.follow is not None and standing.phase is ON:
+        if load.share is not None and load.follow is not None and _takes_part(load, standings[index], tick, asked):
             groups.setdefault(load.share, []).append(index)
     for members in groups.values():
+        running = [index for index in members if standings[index].phase is ON]
+        total_w = sum(own_w(site.loads[index], standings[index]) for index in running)
+        total_w += max(0.0, stock.spare_w + stock.leaving_w)
+        if total_w < sum(site.loads[index].start_w for index in members):
+            members = running  # not enough for one more  # noqa: PLW2901
         if len(members) < 2:
             continue
-        draws_w = sum(own_w(site.loads[index], standings[index]) for index in members)
-        total_w = draws_w + max(0.0, stock.spare_w + stock.leaving_w)
         ranges = [in_force(site.loads[index], standings[index]) for index in members]
         for index, fair in zip(members, fair_w(ranges, total_w), strict=True):
             ledger.caps_w[index] = min(ledger.caps_w[index], fair)
+
+
+def _takes_part(load: Load, standing: Standing, tick: Tick, asked: Asked) -> bool:
+    """Tell whether the load draws its share of what is divided, or could."""
+    if standing.phase is ON:
+        return True
+    could = standing.phase is OFF and standing.was_on is False and standing.available and not standing.satisfied
+    follows = asked.modes.get(load.name, Mode.SOLAR) is not Mode.OFF and asked.wishes.get(load.name) is not False
+    free = standing.holder is not Holder.HAND and is_open(load.windows, tick.wall, tick.outlook.daylight)
+    return could and follows and free and rested(load, standing, tick.at)
 
 
 def _fit_the_fuse(site: Site, standings: Sequence[Standing], stock: Stock, max_import_w: float, ledger: Ledger) -> None:
