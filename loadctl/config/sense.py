@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import ceil
 
 from loadctl.config.findings import Findings, Path, nearest
@@ -28,6 +29,7 @@ def sense(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:
         if scene.every_s is not None:
             _patience(rule.load, scene.every_s, rule.path, findings)
         _fuse(site, rule, findings)
+        _phases(rule, findings)
         for index, (need, keys) in enumerate(zip(rule.load.needs, rule.keys.need, strict=True)):
             unit = "%" if keys.soc is not None else "°C"
             _source(need, unit, scene, (*rule.path, "need", index), findings)
@@ -54,6 +56,9 @@ def _thresholds(site: SiteKeys, rule: Rule, findings: Findings) -> None:
                 f"such as `{half}`",
             )
             return
+    if rule.least_w < NOISE_W:
+        noise = spell(NOISE_W, "W")
+        findings.note((*path, "power"), f"less than the {noise} that a meter trembles by: it is switched by chance")
     needed_w = rule.least_w - site.reserve + NOISE_W
     if load.start_w + load.stop_import_w > needed_w:
         return
@@ -89,6 +94,19 @@ def _fuse(site: SiteKeys, rule: Rule, findings: Findings) -> None:
     least, fuse = spell(rule.least_w, "W"), spell(site.max_import, "W")
     key = "power" if rule.keys.current is None else "phases" if rule.keys.phases == 3 else "current"
     findings.fault((*rule.path, key), f"{least} is more than `max_import: {fuse}` lets through; correct one of them")
+
+
+def _phases(rule: Rule, findings: Findings) -> None:
+    """Tell of powers that lie between those on one phase and those on three."""
+    ranges = rule.load.follow.ranges if rule.load.follow else ()
+    for lower, upper in pairwise(ranges):
+        gap_w = upper.least_w - lower.most_w
+        if gap_w > upper.step_w:
+            findings.note(
+                (*rule.path, "current"),
+                f"between {spell(lower.most_w, 'W')} on one phase and {spell(upper.least_w, 'W')} on three "
+                "the rest flows into the grid; with `6..16 A` hardly any does",
+            )
 
 
 def _source(need: Need, unit: str, scene: Scene, place: Path, findings: Findings) -> None:

@@ -22,6 +22,8 @@ def order(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:
         _behind(rule, rules[index + 1 :], findings)
         _at_night(rule, scene, findings)
         _charge(rule, findings)
+        if rule.load.needs and rule.load.mode is Mode.OFF:
+            findings.note((*rule.path, "mode"), "as long as it is `off` its needs are not met")
         if rule.load.when is not None:
             _when(rule, rule.load.when, findings)
     _alone(rules, findings)

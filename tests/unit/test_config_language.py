@@ -269,9 +269,9 @@ def test_a_share_is_that_share_of_the_power(share, power_w):
 
 
 _WORDS = st.sampled_from(
-    "6 kWh;by;18:00;sunset;-;+;30 min;to;on;sat;mon-fri;full;70 %;for;6..16 A;2 kW;60 °C;tank;<;and;not;may-sep;15 oct;"
-    "import;export;7 d;0.12/kWh;keep;1;,;..;24:00;'".split(";")
-)
+    ("6 kWh", "by", "18:00", "sunset", "-", "+", "30 min", "to", "on", "sat", "mon-fri", "full", "70 %", "for", "2 kW",
+     "6..16 A", "60 °C", "tank", "<", "and", "not", "may-sep", "15 oct", "import", "7 d", "0.12/kWh", "24:00", ",")
+)  # fmt: skip
 _TEXTS = st.lists(_WORDS, min_size=1, max_size=5).map(" ".join) | st.text(max_size=12)
 _VALUES = st.recursive(
     _TEXTS | st.integers() | st.floats() | st.booleans() | st.none(),

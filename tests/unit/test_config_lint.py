@@ -119,6 +119,16 @@ def test_who_starves_behind_a_car():
     assert not notes(f"{car}\n{boiler}")
 
 
+def test_powers_between_one_phase_and_three():
+    said = notes(f"car: {WALLBOX}; current: 6..10 A; phases: auto")
+    assert "between 2.3 kW on one phase and 4.14 kW on three the rest flows into the grid" in said
+    assert not notes(f"car: {WALLBOX}; current: 6..16 A; phases: auto")
+
+
+def test_needs_of_what_is_off():
+    assert "its needs are not met" in notes(one("mode: off; need: 2 h by 18:00"))
+
+
 def test_hours_without_sun():
     assert "no sun ever shines in these hours" in notes(one("between: 23:00-03:00"))
     assert not notes(one("between: 23:00-03:00; need: 2 h by 03:00"))
@@ -142,6 +152,7 @@ def test_prices():
 
 def test_finer_than_can_be_seen():
     assert "finer than the meter's noise" in notes(one("when: {if: grid_w < 1 kW, hysteresis: 5 W}"))
+    assert "it is switched by chance" in notes(one("priority: 1", "15 W"))
     assert "finer than batteries tell" in notes(one("battery: {claim_above: 80 %, band: 0.5 %}"))
 
 
