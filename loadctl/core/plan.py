@@ -79,7 +79,7 @@ def _offers(
 ) -> Iterator[_Offer]:
     whole_w = full_w(load, standing)
     now = tick.wall.timestamp()
-    dear = max(slot.import_price for slot in slots)
+    dear = max((slot.import_price for slot in slots), default=0.0)
     for index, slot in enumerate(slots):
         start, end = max(slot.start, now), min(slot.start + slot.length_s, due)
         if end <= start or not _open(load, (start + end) / 2, tick):
