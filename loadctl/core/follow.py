@@ -127,12 +127,18 @@ def patient(load: Load, standing: Standing, may: Allowance, elapsed_s: float) ->
     follow = load.follow
     if follow is None or len(follow.ranges) < 2 or standing.shown_at is not None:
         return standing
-    range_ = in_force(load, standing)
-    could_w = may.cap_w if may.all_in else _could_w(own_w(load, standing), may)
-    better = _other(follow, standing, range_, could_w) is not None
+    better = awaited(load, standing, may) is not None
     held_s = standing.phases_held_s + elapsed_s if better else max(0.0, standing.phases_held_s - elapsed_s)
     held_s = min(held_s, max(follow.phase_up_s, follow.phase_down_s))
     return standing if held_s == standing.phases_held_s else replace(standing, phases_held_s=held_s)
+
+
+def awaited(load: Load, standing: Standing, may: Allowance) -> Range | None:
+    """Return the range with another number of phases that would be the better one now, as the charger draws it."""
+    if load.follow is None:
+        return None
+    could_w = may.cap_w if may.all_in else _could_w(own_w(load, standing), may)
+    return _other(load.follow, standing, in_force(load, standing), could_w)
 
 
 def may_switch(follow: Follow, standing: Standing, at: float) -> bool:

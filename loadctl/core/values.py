@@ -12,9 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from datetime import time as TimeOfDay  # noqa: N812 - a Clock has a `time`
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from loadctl.core.conditions import Condition
+
+if TYPE_CHECKING:
+    from loadctl.core.walk import Case
 
 
 class Phase(StrEnum):
@@ -555,7 +558,7 @@ class Outcome:
     """What a tick decided. `verdicts` and `spare_w` in the order of `Site.loads`; `commands` only what changes.
 
     `surplus_w`: power free for all our loads together (what they draw added back); None while blind. `spare_w`: for
-    each load the power it could start on (while off) or has left (while on).
+    each load the power it could start on (while off) or has left (while on). `cases`: what each was judged on.
     """
 
     state: State
@@ -563,3 +566,4 @@ class Outcome:
     commands: tuple[Command, ...] = ()
     surplus_w: float | None = None
     spare_w: tuple[float | None, ...] = ()
+    cases: tuple[Case, ...] = ()

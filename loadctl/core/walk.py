@@ -128,6 +128,17 @@ class Power(NamedTuple):
     spare_w: float | None = None
 
 
+class Case(NamedTuple):
+    """All that one load was judged on, so that `explain` can judge it again with one thing changed."""
+
+    load: Load
+    standing: Standing
+    sight: Sight
+    look: Look
+    power: Power
+    asks: Terms
+
+
 def walk(
     site: Site, state: State, tick: Tick, standings: list[Standing], sight: Sight, stock: Stock | None, asked: Asked
 ) -> Outcome:
@@ -140,6 +151,7 @@ def walk(
     next_id = state.next_id
     verdicts: list[Verdict] = []
     spare: list[float | None] = []
+    cases: list[Case] = []
     commands: list[Command] = []
     for index, load in enumerate(site.loads):
         standing = standings[index]
@@ -147,6 +159,7 @@ def walk(
         power = _power(index, site, standing, stock, ledger)
         standing, look = _look(index, load, standing, tick, sight, power, asked, ledger, asks)
         verdict, turn_on = judge(load, standing, sight, look)
+        cases.append(Case(load, standing, sight, look, power, asks))
         if stock is not None:
             _reserve(index, site, standing, verdict, look, power, tick.at, standings, stock, ledger)
         all_in = verdict is Verdict.NEED or look.mode is Mode.FAST or look.wish is True or asks.all_in
@@ -170,7 +183,8 @@ def walk(
         verdicts.append(verdict)
         spare.append(power.spare_w)
     state = replace(state, standings=tuple(standings), next_id=next_id)
-    return Outcome(state, tuple(verdicts), tuple(commands), stock.surplus_w if stock else None, tuple(spare))
+    surplus_w = stock.surplus_w if stock else None
+    return Outcome(state, tuple(verdicts), tuple(commands), surplus_w, tuple(spare), tuple(cases))
 
 
 def _power(index: int, site: Site, standing: Standing, stock: Stock | None, ledger: Ledger) -> Power:
