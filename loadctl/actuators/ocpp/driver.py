@@ -37,6 +37,7 @@ SWITCH_S = 20.0  # before phases are switched
 WAKE_S = 5.0
 PATIENCE_S = 3.0  # for a box that begins a charge without our leave
 STALE_S = 12.0  # a little more than the interval at which boxes measure
+RISES_S, RISING_STALE_S = 30.0, 4.0  # and so long after a change the current is on its way: look more often
 FRESH_S = 30.0
 FULL_S = 60.0  # a car that has drawn and takes nothing for so long is full
 _LOOK_S, _TRIGGER_S = 0.25, 2.0
@@ -73,6 +74,7 @@ class Ocpp:
         self._box: Box | None = None
         self._greeted = False  # it was waited for once
         self._set: _Set | None = None  # None: not known what the box allows
+        self._changed_at = -math.inf  # when a limit was set that was not a renewal
         self._phases: int | None = None  # as they were set last
         self._asked_to_start_at = -math.inf
         self._needs_replug = False
@@ -208,7 +210,7 @@ class Ocpp:
     ) -> None:
         """Install `wanted` for a lease, or for good: a pause lasts. Until the answer nothing is known."""
         number, connector = self._options.connector, self._connector(box)
-        now = self._clock.now()
+        now, before = self._clock.now(), self._set
         start = profiles.on_its_clock(self._clock.wall(), box.skew_s)
         lease = None if lease_s is None else profiles.Lease(start, lease_s)
         level = profiles.SAFE_LEVEL if self.lease_s is None else profiles.working_level(box.abilities)
@@ -220,6 +222,8 @@ class Ocpp:
         ends_at = math.inf if lease_s is None else now + lease_s
         self._set = _Set(wanted, self._clock.now(), ends_at, box.boots)
         self._phases = wanted.phases
+        if before is None or before.limit != wanted:
+            self._changed_at = now
         if wanted.watts <= 0:
             self._on_since, self._drew = None, False
             self._asked_to_start_at = -math.inf
@@ -260,12 +264,12 @@ class Ocpp:
         return not (connector.measured_at >= began + OBEYS_S and connector.draws)
 
     async def _refresh(self, box: Box, dialogue: Dialogue) -> None:
-        """Have the box measure if its last word is old, or from before the last change."""
+        """Have the box measure if its last word is old, or from before the car followed the last change."""
         connector, now = self._connector(box), self._clock.now()
         if not connector.status:
             await dialogue.trigger("StatusNotification", self._options.connector)
-        changed_at = self._set.at if self._set else -math.inf
-        old = connector.measured_at < max(changed_at, now - STALE_S)
+        stale_s = RISING_STALE_S if now - self._changed_at < RISES_S else STALE_S
+        old = connector.measured_at < max(self._changed_at, now - stale_s)
         if (
             not old
             or connector.status != "Charging"
