@@ -1,241 +1,133 @@
-"""A verdict in a sentence with its numbers, and when it could change. Made on request, not on every tick."""
+"""A verdict in a sentence with its numbers, when it could change, and what would stand in the way next.
+
+Made on request, not on every tick. What comes second is found by judging again with the first thing lifted: there is
+one precedence, and it is `judge`'s.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Any
 
-from loadctl.core.conditions import sentence as condition_sentence
-from loadctl.core.needs import left_s
-from loadctl.core.surplus import own_w
-from loadctl.core.terms import Terms, terms
-from loadctl.core.values import OFF, Load, Outcome, Plan, Site, Standing, Tick, Verdict, Wish
+from loadctl.core.judge import judge
+from loadctl.core.sayings import SAYINGS, Facts, span, watts
+from loadctl.core.values import OFF, ON, Holder, Mode, Outcome, Site, Tick, Verdict
+from loadctl.core.walk import Case
 
-_BY_TIME = frozenset(
-    {
-        Verdict.REST,
-        Verdict.WAIT_ON,
-        Verdict.HELD_OFF,
-        Verdict.RUN,
-        Verdict.IDLE,
-        Verdict.WAIT_OFF,
-        Verdict.HELD_ON,
-    }
-)
+__all__ = ["Explanation", "explain", "span", "watts"]
+
+_OWN_TIME = frozenset({Verdict.BUSY, Verdict.BLIND, Verdict.OUTAGE, Verdict.FAULT})  # what follows has to wait for it
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`sentence`: for a person; `next_change_s`: seconds until the load could change by its rules, None: unknown."""
+    """`sentence`: for a person; `next_change_s`: seconds until the load could change by its rules, None: no matter of
+    time; `second`: what would stand in its way (of a running load: keep it running) if the first were gone.
+    """
 
     sentence: str
     next_change_s: float | None
+    second: str | None = None
 
-
-def watts(power_w: float) -> str:
-    """Spell a power: `1 210 W`."""
-    return f"{round(power_w):,} W".replace(",", " ")
-
-
-def span(seconds: float) -> str:
-    """Spell a duration: `45 s`, `3 min 20 s`, `2 h 05 min`."""
-    left = max(0, round(seconds))
-    if left < 120:
-        return f"{left} s"
-    if left < 3600:
-        return f"{left // 60} min" + (f" {left % 60} s" if left % 60 else "")
-    return f"{left // 3600} h {left % 3600 // 60:02d} min"
+    @property
+    def text(self) -> str:
+        return self.sentence if self.second is None else f"{self.sentence}; then: {self.second}"
 
 
 def explain(site: Site, outcome: Outcome, tick: Tick, index: int) -> Explanation:
     """Explain the verdict on the load at `index` of `site.loads`."""
-    load, standing, verdict = site.loads[index], outcome.state.standings[index], outcome.verdicts[index]
-    spare_w = outcome.spare_w[index] if outcome.spare_w else None
-    facts = _Facts(site, load, standing, outcome, tick, spare_w)
-    return Explanation(_sentence(verdict, facts), facts.next_change_s(verdict))
+    verdict = outcome.verdicts[index]
+    chain = [
+        SAYINGS[word](Facts(site, outcome, tick, index, case)) for word, case in _chain(verdict, outcome.cases[index])
+    ]
+    first, others = chain[0], chain[1:]
+    sentence, until_s = first.sentence, first.until_s
+    if verdict is Verdict.NEED_AT_RISK and others:
+        sentence, until_s = f"{sentence}, but: {others[0].clause}", others[0].until_s
+        others = others[1:]
+    if until_s is not None and verdict not in _OWN_TIME:
+        until_s = max(until_s, *(other.until_s or 0.0 for other in others), 0.0)
+    return Explanation(sentence, until_s, others[0].clause if others else None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    site: Site
-    load: Load
-    standing: Standing
-    outcome: Outcome
-    tick: Tick
-    spare_w: float | None
-
-    @property
-    def terms(self) -> Terms:
-        index = self.site.loads.index(self.load)
-        plans = self.outcome.state.plans
-        return terms(self.load, plans[index] if plans else Plan(), self.tick.outlook)
-
-    @property
-    def free(self) -> str:
-        return "an unknown power" if self.spare_w is None else watts(max(0.0, self.spare_w))
-
-    @property
-    def on(self) -> bool:
-        """As far as is known."""
-        return self.standing.phase is not OFF and self.standing.was_on is not False
-
-    @property
-    def hold_left_s(self) -> float:
-        for_s = self.load.stop_for_s if self.on else self.load.start_for_s
-        return max(0.0, for_s - self.standing.held_s)
-
-    @property
-    def rest_left_s(self) -> float:
-        least_s = self.load.min_on_s if self.on else self.load.min_off_s
-        if self.standing.switched_at is None:
-            return 0.0
-        return max(0.0, least_s - (self.tick.at - self.standing.switched_at))
-
-    @property
-    def retry_left_s(self) -> float:
-        return max(0.0, (self.standing.retry_at or self.tick.at) - self.tick.at)
-
-    @property
-    def hand_left_s(self) -> float | None:
-        wishes = (wish for wish in self.tick.wishes if isinstance(wish, Wish))
-        wish = next((wish for wish in wishes if wish.load == self.load.name), None)
-        until = wish.until if wish else self.standing.hand_until
-        return None if until is None else max(0.0, until - self.tick.at)
-
-    @property
-    def blind_left_s(self) -> float:
-        since = self.outcome.state.blind_since
-        return self.site.hold_s if since is None else max(0.0, self.site.hold_s - (self.tick.at - since))
-
-    @property
-    def import_w(self) -> float:
-        return own_w(self.load, self.standing) - (self.spare_w or 0.0)
-
-    def condition(self) -> str:
-        return condition_sentence(self.load.when, self.tick.inputs, self.tick.at) if self.load.when else ""
-
-    def clock(self, ahead_s: float) -> str:
-        return (self.tick.wall + timedelta(seconds=ahead_s)).strftime("%H:%M")
-
-    def then(self, state: str) -> str:
-        return f"; minimum time {state} ends {self.clock(self.rest_left_s)}" if self.rest_left_s else ""
-
-    def needs(self) -> str:
-        for mark in sorted(self.standing.marks, key=lambda mark: mark.due):
-            still_s = left_s(self.load, self.standing, mark, self.tick.at, self.tick.inputs)
-            if still_s > 0:
-                by = datetime.fromtimestamp(mark.due, self.tick.wall.tzinfo)
-                return f"needs {span(still_s)} more by {by:%a %H:%M}"
-        return "has what it needs"
-
-    def next_change_s(self, verdict: Verdict) -> float | None:
-        """Return the earliest moment at which this load could switch by its rules, in seconds from now."""
-        if verdict in _BY_TIME:
-            return max(self.hold_left_s, self.rest_left_s)
-        if verdict is Verdict.SETTLING:
-            return max(self.load.stop_for_s, self.rest_left_s)
-        if verdict is Verdict.HAND:
-            return self.hand_left_s
-        if verdict is Verdict.BLIND:
-            return self.blind_left_s if self.on else None
-        if verdict is Verdict.FAULT:
-            return self.retry_left_s
-        if verdict is Verdict.SPENT:
-            return _to_midnight_s(self.tick.wall)
-        if verdict is Verdict.BUSY:
-            return max(0.0, self.site.answer_s - (self.tick.at - self.standing.asked_at))
-        return None
+def _chain(verdict: Verdict, case: Case) -> Iterator[tuple[Verdict, Case]]:
+    """Yield the verdict, and then each that follows when all before it are lifted, until the load would switch."""
+    seen: set[Verdict] = set()
+    while verdict not in seen:
+        yield verdict, case
+        seen.add(verdict)
+        lift = _LIFTS.get(verdict)
+        if lift is None:
+            return
+        case, former = lift(case), verdict
+        verdict, turn_on = judge(case.load, case.standing, case.sight, case.look)
+        switches = turn_on is not None and former is not Verdict.HELD_ON  # of that one the reason to stop is told
+        if switches or (case.power.spare_w is None and verdict is Verdict.RUN):
+            return
 
 
-def _to_midnight_s(wall: datetime) -> float:
-    midnight = datetime.combine(wall.date() + timedelta(days=1), datetime.min.time(), tzinfo=wall.tzinfo)
-    return midnight.timestamp() - wall.timestamp()
+def _look(**fields: Any) -> Callable[[Case], Case]:
+    return lambda case: case._replace(look=case.look._replace(**fields))
 
 
-def _busy(facts: _Facts) -> str:
-    if facts.standing.command_id is None:
-        return "waits to hear from its switch"
-    return f"is being switched {'on' if facts.standing.wants_on else 'off'}"
+def _standing(**fields: Any) -> Callable[[Case], Case]:
+    return lambda case: case._replace(standing=replace(case.standing, **fields))
 
 
-def _blind(facts: _Facts) -> str:
-    if facts.on and facts.blind_left_s > 0:
-        return f"runs on for {span(facts.blind_left_s)}: no reading to trust"
-    return f"{'on' if facts.load.safe_on else 'off'}, its safe state: no reading to trust"
+def _sunny(case: Case) -> Case:
+    """There is power for the load, and was for long enough."""
+    sight, look = case.sight._replace(fresh=True), case.look._replace(start_w=-inf, short=False)
+    return case._replace(sight=sight, look=look, standing=replace(case.standing, held_s=inf))
 
 
-def _hand(facts: _Facts) -> str:
-    state = "on" if facts.on else "off"
-    left_s_ = facts.hand_left_s
-    return f"held {state} by hand" + ("" if left_s_ is None else f" until {facts.clock(left_s_)}")
+def _dark(case: Case) -> Case:
+    """The sun left a running load, long enough ago."""
+    return case._replace(look=case.look._replace(short=True), standing=replace(case.standing, held_s=inf))
 
 
-def _fault(facts: _Facts) -> str:
-    detail = facts.standing.detail or "its switch does not do what it is told"
-    return f"fault: {detail}; next try in {span(facts.retry_left_s)}"
+def _seeing(case: Case) -> Case:
+    """Meter and grid are there; of the power nothing is known."""
+    case = case._replace(sight=case.sight._replace(blind=False, lost=False, outage=False))
+    return case if case.power.spare_w is not None else _sunny(case)
 
 
-def _sentence(verdict: Verdict, f: _Facts) -> str:
-    load, site = f.load, f.site
-    starts_at, max_import = watts(max(0.0, f.terms.start_w)), watts(site.max_import_w or 0.0)
-    match verdict:
-        case Verdict.REST:
-            return f"rests: {f.free} free, needs {starts_at} for {span(load.start_for_s)}"
-        case Verdict.WAIT_ON:
-            return f"waits: {f.free} free, needs {starts_at} for {span(f.hold_left_s)} more" + f.then("off")
-        case Verdict.HELD_OFF:
-            return f"waits: {f.free} free; minimum time off ends {f.clock(f.rest_left_s)}, in {span(f.rest_left_s)}"
-        case Verdict.ROOM:
-            return f"waits for less important loads to stop: {f.free} free, needs {starts_at}"
-        case Verdict.SPENT:
-            return f"stays off: its {load.max_starts} starts of today are used up"
-        case Verdict.WINDOW:
-            return "outside its hours"
-        case Verdict.UNMET:
-            return f"stays off: {f.condition()}"
-        case Verdict.ENOUGH:
-            return "stays off: it had its daily maximum"
-        case Verdict.CHEAP:
-            return f"runs: {f.free} for it, the rest is bought: cheaper now than later"
-        case Verdict.MODE:
-            return f"{'on' if f.on else 'off'}: its mode says so"
-        case Verdict.CROWDED:
-            return f"stays off: with it the house would draw more than {max_import} from the grid"
-        case Verdict.AWAY:
-            return f"cannot run now: {f.standing.detail or 'its device says so'}"
-        case Verdict.WELDED:
-            return f"alarm: it draws {watts(f.standing.measured_w or 0.0)} although its switch is off; is it welded?"
-        case Verdict.START:
-            return f"starts: {f.free} free for {span(load.start_for_s)}"
-        case Verdict.STOP:
-            return f"stops: {watts(f.import_w)} from the grid for {span(load.stop_for_s)}"
-        case Verdict.YIELD:
-            return "stops: a more important load takes its power"
-        case Verdict.SHED:
-            return f"off at once: the house draws more than {max_import}"
-        case Verdict.RUN:
-            return f"runs: {f.free} for it"
-        case Verdict.IDLE:
-            return "on, but draws nothing: its thermostat is open or its breaker is off; the power goes to others"
-        case Verdict.WAIT_OFF:
-            return f"runs: {watts(f.import_w)} from the grid, stops after {span(f.hold_left_s)} more" + f.then("on")
-        case Verdict.HELD_ON:
-            return f"runs: minimum time on ends {f.clock(f.rest_left_s)}, in {span(f.rest_left_s)}"
-        case Verdict.NEED:
-            return f"runs whatever the sun: {f.needs()}"
-        case Verdict.NEED_AT_RISK:
-            return f"{f.needs()}, but may not run now: minimum time off, starts of today or the fuse"
-        case Verdict.BUSY:
-            return _busy(f)
-        case Verdict.SETTLING:
-            return "switched on just now, the meter has yet to show it"
-        case Verdict.HAND:
-            return _hand(f)
-        case Verdict.BLIND:
-            return _blind(f)
-        case Verdict.OUTAGE:
-            return "in its safe state: the grid is gone or has yet to prove steady"
-        case Verdict.SHUTDOWN:
-            return "in its safe state: loadctl stops"
-        case Verdict.FAULT:
-            return _fault(f)
+def _mended(case: Case) -> Case:
+    on = bool(case.standing.was_on)
+    return _seeing(_standing(phase=ON if on else OFF, was_on=on, retry_at=None, wants_on=on)(case))
+
+
+def _let_go(case: Case) -> Case:
+    return _look(wish=None)(_standing(holder=Holder.RULE, hand_until=None)(case))
+
+
+_RESTED = _standing(switched_at=-inf)
+
+# What is no reason any more when the verdict is lifted. The others pass by themselves, or end the story.
+_LIFTS: dict[Verdict, Callable[[Case], Case]] = {
+    Verdict.REST: _sunny,
+    Verdict.ROOM: _sunny,
+    Verdict.WAIT_ON: lambda case: _standing(held_s=inf)(case)._replace(sight=case.sight._replace(fresh=True)),
+    Verdict.HELD_OFF: _RESTED,
+    Verdict.SPENT: lambda case: case._replace(load=replace(case.load, max_starts=None)),
+    Verdict.WINDOW: _look(open=True),
+    Verdict.UNMET: _look(holds=True),
+    Verdict.ENOUGH: _look(spent=False),
+    Verdict.CROWDED: _look(crowded=False),
+    Verdict.AWAY: _standing(available=True),
+    Verdict.WELDED: _standing(measured_w=None),
+    Verdict.RUN: _dark,
+    Verdict.CHEAP: _dark,
+    Verdict.IDLE: _dark,
+    Verdict.WAIT_OFF: _dark,
+    Verdict.HELD_ON: _RESTED,
+    Verdict.NEED: _look(need=False),
+    Verdict.NEED_AT_RISK: _look(need=False, holds=True, mode=Mode.FAST),  # which of its bars it is, and no other
+    Verdict.MODE: _look(mode=Mode.SOLAR),
+    Verdict.SETTLING: _standing(settled_at=None),
+    Verdict.HAND: _let_go,
+    Verdict.BLIND: _seeing,
+    Verdict.OUTAGE: _seeing,
+    Verdict.FAULT: _mended,
+}

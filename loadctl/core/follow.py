@@ -72,7 +72,7 @@ def settings(load: Load, standing: Standing, sight: Sight, may: Allowance) -> Se
         wanted_w = set_w - unexplained_w if unexplained_w > FALL_W else set_w
         return _changed(range_, standing, set_w, min(wanted_w, may.cap_w))
     could_w = may.cap_w if may.all_in else _could_w(draws_w, may)
-    other = _better(load, standing, range_, could_w, sight)
+    other = _better(load, standing, range_, could_w, sight, all_in=may.all_in)
     if other is not None:
         return _setting(other, standing, could_w)
     if draws_w < set_w - LEFT_SHARE * range_.step_w:
@@ -155,7 +155,9 @@ def _could_w(draws_w: float, may: Allowance) -> float:
     return min(draws_w - may.over_w if may.over_w > FALL_W else draws_w + max(0.0, may.rise_w), may.cap_w)
 
 
-def _better(load: Load, standing: Standing, range_: Range, could_w: float, sight: Sight) -> Range | None:
+def _better(
+    load: Load, standing: Standing, range_: Range, could_w: float, sight: Sight, *, all_in: bool
+) -> Range | None:
     follow = load.follow
     if follow is None or standing.command_id is not None:
         return None
@@ -164,7 +166,8 @@ def _better(load: Load, standing: Standing, range_: Range, could_w: float, sight
         return None
     if other.least_w < range_.least_w:
         return other if standing.phases_held_s >= follow.phase_down_s else None
-    return other if standing.phases_held_s >= follow.phase_up_s and may_switch(follow, standing, sight.at) else None
+    held = all_in or standing.phases_held_s >= follow.phase_up_s
+    return other if held and may_switch(follow, standing, sight.at) else None
 
 
 def _other(follow: Follow, standing: Standing, range_: Range, could_w: float) -> Range | None:

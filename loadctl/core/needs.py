@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from math import inf
 
-from loadctl.core.calendar import instant
+from loadctl.core.calendar import in_season, instant
 from loadctl.core.surplus import draws_nothing, full_w, own_w, tallied
 from loadctl.core.values import ON, Boost, Input, Load, Mark, Need, Plan, Standing, Tick
 
@@ -19,6 +20,7 @@ MARGIN_S = 60.0  # a relay, a reading and a tick take their time
 MARGIN_SHARE = 0.02  # a 2 kW heater is rarely one of 2 000 W
 MISSED_S = 60.0  # a need with so little left to do was met
 DAY_S = 86400.0
+YEAR_DAYS = 373  # a year and the longest wait for a day of the week
 LONGEST_PERIOD_DAYS = 8  # a deadline further ahead than a week was set by a clock that was wrong
 
 
@@ -29,9 +31,11 @@ def next_due(need: Need, tick: Tick, after_day: int | None = None) -> float:
         raise ValueError("the site's time has a zone")
     if need.every_days > 1:
         today = max(today, (today if after_day is None else after_day) + need.every_days)
-    for day in range(today, today + LONGEST_PERIOD_DAYS):
+    if need.always:
+        return inf
+    for day in range(today, today + (LONGEST_PERIOD_DAYS if need.season is None else YEAR_DAYS)):
         due = instant(need.by, day, zone, tick.outlook.daylight)
-        if (day - 1) % 7 in need.days and due > now:
+        if (day - 1) % 7 in need.days and due > now and (need.season is None or in_season(need.season, day)):
             return due
     raise AssertionError("a need has at least one day")  # check refuses an empty list of days
 
@@ -50,7 +54,7 @@ def marked(
     marks, missed = [], 0
     for need in load.needs:
         mark = known.get((need, False)) or Mark(need, next_due(need, tick), tallied(load, standing, at))
-        if now >= mark.due or mark.due > now + (LONGEST_PERIOD_DAYS + need.every_days) * DAY_S:
+        if now >= mark.due or _too_far(need, mark.due - now):
             missed += not away and _missed(load, standing, mark, tick)
             last_day = datetime.fromtimestamp(min(now, mark.due), tick.wall.tzinfo).toordinal()
             mark = Mark(need, next_due(need, tick, last_day), tallied(load, standing, at))
@@ -66,7 +70,15 @@ def marked(
     return replace(standing, marks=tuple(marks), needs_missed=standing.needs_missed + missed)
 
 
-def left_s(load: Load, standing: Standing, mark: Mark, at: float, inputs: Mapping[str, Input]) -> float:
+def _too_far(need: Need, ahead_s: float) -> bool:
+    """Tell a deadline that was set by a clock that was wrong."""
+    longest_days = need.every_days + (LONGEST_PERIOD_DAYS if need.season is None else YEAR_DAYS)
+    return not need.always and ahead_s > longest_days * DAY_S
+
+
+def left_s(
+    load: Load, standing: Standing, mark: Mark, at: float, inputs: Mapping[str, Input], plan: Plan | None = None
+) -> float:
     """Return for how long the load must still run at full power in this period; 0 when the need is met."""
     need = mark.need
     if mark.met is not None:
@@ -75,13 +87,19 @@ def left_s(load: Load, standing: Standing, mark: Mark, at: float, inputs: Mappin
         had_s = tallied(load, standing, at).runtime_s - mark.tally.runtime_s
         return max(0.0, need.runtime_s - had_s)
     left_wh = _left_wh(load, standing, mark, at, inputs)
-    return need.takes_s if left_wh is None else left_wh * 3600 / full_w(load, standing)
+    if left_wh is None:
+        return need.takes_s
+    draws_w = full_w(load, standing)
+    return left_wh * 3600 / (draws_w if plan is None or plan.full_w is None else min(draws_w, plan.full_w))
 
 
 def pressing(load: Load, standing: Standing, tick: Tick, *, away: bool) -> Mark | None:
-    """Return the period of a need that forces the load on now. Away from home only what was asked for once does."""
+    """Return the period of a need that forces the load on now. Away from home only what was asked for once, or always,
+    does.
+    """
     for mark in standing.marks:
-        if mark.forced and (mark.boost or not away) and left_s(load, standing, mark, tick.at, tick.inputs) > 0:
+        counts = mark.boost or mark.need.always or not away
+        if mark.forced and counts and left_s(load, standing, mark, tick.at, tick.inputs) > 0:
             return mark
     return None
 
@@ -91,11 +109,12 @@ def _left_wh(load: Load, standing: Standing, mark: Mark, at: float, inputs: Mapp
     need = mark.need
     if need.level is not None:
         value = level(need, inputs, at)
-        if value is not None and value >= need.level.target:
+        target = need.level.target + (need.level.band if need.always and mark.forced else 0.0)
+        if value is None:
+            return 0.0 if need.always else None  # no need runs blind for ever
+        if value >= target:
             return 0.0
-        if value is None or need.level.wh_per_unit is None:
-            return None
-        return (need.level.target - value) * need.level.wh_per_unit
+        return None if need.level.wh_per_unit is None else (target - value) * need.level.wh_per_unit
     if standing.need_left_wh is not None:
         return standing.need_left_wh
     if need.full:
@@ -113,6 +132,9 @@ def level(need: Need, inputs: Mapping[str, Input], at: float) -> float | None:
 def _watched(load: Load, standing: Standing, mark: Mark, plan: Plan, tick: Tick) -> Mark:
     """Return the mark with what was seen of it now: met, or at its last moment."""
     need = mark.need
+    if need.always:
+        missing = left_s(load, standing, mark, tick.at, tick.inputs) > 0
+        return mark if missing == mark.forced else replace(mark, forced=missing)
     if need.full and mark.met is None and done(load, standing):
         mark = replace(mark, met=tick.wall.timestamp())
     if need.every_days > 1 and left_s(load, standing, mark, tick.at, tick.inputs) <= 0:
@@ -132,15 +154,21 @@ def done(load: Load, standing: Standing) -> bool:
 
 
 def _at_last(load: Load, standing: Standing, mark: Mark, plan: Plan, tick: Tick) -> bool:
-    still_s = left_s(load, standing, mark, tick.at, tick.inputs)
+    still_s = left_s(load, standing, mark, tick.at, tick.inputs, plan)
     if still_s <= 0:
         return False
     now = tick.wall.timestamp()
     if any(due == mark.due and now >= start for due, start in plan.starts):
         return True
-    # What runs must not be stopped when the rest that follows would make it too late to start again.
-    margin_s = MARGIN_S + still_s * MARGIN_SHARE + (load.min_off_s if standing.phase is ON else 0.0)
-    return mark.due - now <= still_s + margin_s
+    return mark.due - now <= still_s + margin_s(load, standing, still_s)
+
+
+def margin_s(load: Load, standing: Standing, still_s: float) -> float:
+    """Return how much sooner than at the very last moment a load is forced on.
+
+    What runs must not be stopped when the rest that follows would make it too late to start again.
+    """
+    return MARGIN_S + still_s * MARGIN_SHARE + (load.min_off_s if standing.phase is ON else 0.0)
 
 
 def _missed(load: Load, standing: Standing, mark: Mark, tick: Tick) -> bool:

@@ -21,8 +21,9 @@ from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, left_s
 from loadctl.core.surplus import full_w, least_w
 from loadctl.core.values import Load, Plan, Site, Slot, Standing, Tick
 
-EVERY_S = 60.0
+EVERY_S = 300.0
 CAUTION = 1.05  # what is expected is rarely all there
+EVERYDAY_SHARE = 0.25  # of the fuse is what a house draws for long
 WORTH_A_MOVE = 0.1  # of what lies between buying and selling
 
 
@@ -42,27 +43,30 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
     plans = []
     for load, standing, starts in zip(site.loads, standings, latest, strict=True):
         price: float | None = None
+        whole_w = _whole_w(site, load, standing, base_w)
         for mark in sorted(standing.marks, key=lambda mark: mark.due):
+            if mark.need.always:
+                continue
             still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs)
             if still_s <= 0:
                 continue
-            wanted_wh = still_s * full_w(load, standing) / 3600 * CAUTION
-            found = _price(load, standing, slots, sun_wh, wanted_wh, mark.due, tick)
+            wanted_wh = still_s * whole_w / 3600 * CAUTION
+            found = _price(load, whole_w, slots, sun_wh, wanted_wh, mark.due, tick)
             if found is not None and (price is None or found > price):
                 price = found
-        plans.append(Plan(price, tuple(starts)))
+        plans.append(Plan(price, tuple(starts), whole_w))
     return tuple(plans)
 
 
 def _price(
-    load: Load, standing: Standing, slots: list[Slot], sun_wh: list[float], wanted_wh: float, due: float, tick: Tick
+    load: Load, whole_w: float, slots: list[Slot], sun_wh: list[float], wanted_wh: float, due: float, tick: Tick
 ) -> float | None:
     """Return the cost of the dearest offer that is needed, and take what is taken off `sun_wh`; None: nothing is known.
 
     Where this stretch is not among those taken, what comes now must be a good deal cheaper than what was planned.
     """
     taken: list[_Offer] = []
-    for offer in sorted(_offers(load, standing, slots, sun_wh, due, tick)):
+    for offer in sorted(_offers(load, whole_w, slots, sun_wh, due, tick)):
         if wanted_wh <= 0:
             break
         wanted_wh -= offer.energy_wh
@@ -75,9 +79,8 @@ def _price(
 
 
 def _offers(
-    load: Load, standing: Standing, slots: list[Slot], sun_wh: list[float], due: float, tick: Tick
+    load: Load, whole_w: float, slots: list[Slot], sun_wh: list[float], due: float, tick: Tick
 ) -> Iterator[_Offer]:
-    whole_w = full_w(load, standing)
     now = tick.wall.timestamp()
     dear = max((slot.import_price for slot in slots), default=0.0)
     for index, slot in enumerate(slots):
@@ -94,6 +97,14 @@ def _offers(
         yield _Offer(round(cost, 6), -start, index, first_wh, sun)
         if whole_wh > first_wh:
             yield _Offer(slot.import_price, -start, index, whole_wh - first_wh, 0.0)
+
+
+def _whole_w(site: Site, load: Load, standing: Standing, base_w: float) -> float:
+    """Return what the load can draw beside the house; a kettle that is on just now does not count in full."""
+    if site.max_import_w is None:
+        return full_w(load, standing)
+    house_w = min(max(base_w, 0.0), EVERYDAY_SHARE * site.max_import_w)
+    return max(min(full_w(load, standing), site.max_import_w - house_w), min(least_w(load), full_w(load, standing)))
 
 
 def _left_s(slot: Slot, tick: Tick) -> float:
@@ -117,13 +128,15 @@ def _latest(
     runs = []
     for index, (load, standing) in enumerate(zip(site.loads, standings, strict=True)):
         for mark in standing.marks:
+            if mark.need.always:
+                continue
             still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs)
             if still_s > 0:
                 runs.append((mark.due, -index, still_s * (1 + MARGIN_SHARE) + MARGIN_S))
     placed: list[tuple[float, float, int]] = []
     for due, minus_index, length_s in sorted(runs, reverse=True):
         index, end = -minus_index, due
-        power_w = full_w(site.loads[index], standings[index])
+        power_w = _whole_w(site, site.loads[index], standings[index], base_w)
         for start, stop, other in sorted(placed, reverse=True):
             beside_w = full_w(site.loads[other], standings[other])
             too_much = site.max_import_w is not None and base_w + power_w + beside_w > site.max_import_w

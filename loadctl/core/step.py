@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from loadctl.core.absorb import absorb, change, fail
+from loadctl.core.calm import PROBES_W, again, may_rest, rest
 from loadctl.core.judge import Sight
 from loadctl.core.needs import marked
 from loadctl.core.plan import EVERY_S as PLAN_EVERY_S
@@ -25,6 +26,30 @@ def start(site: Site, at: float, day: int) -> State:
 
 def step(site: Site, state: State, tick: Tick) -> Outcome:
     """Decide one tick. Pure: the same site, state and tick give the same outcome."""
+    found = again(state, tick)
+    if found is not None:
+        return found
+    outcome = think(site, state, tick)
+    sample = tick.sample
+    if sample is None or sample.grid_w is None or not may_rest(state, outcome):
+        return outcome if outcome.state.calm is None else replace(outcome, state=replace(outcome.state, calm=None))
+    low_w, high_w = (_alike(site, state, tick, sample, outcome, sign) for sign in (-1.0, 1.0))
+    return replace(outcome, state=rest(site, tick, sample, outcome, low_w, high_w, PLAN_EVERY_S))
+
+
+def _alike(site: Site, state: State, tick: Tick, sample: Sample, outcome: Outcome, sign: float) -> float:
+    """Return how far the reading could lie to one side and everything be decided as in `outcome`."""
+    grid_w = sample.grid_w or 0.0
+    for probe_w in PROBES_W:
+        other = replace(tick, sample=replace(sample, grid_w=grid_w + sign * probe_w))
+        would = think(site, state, other)
+        if would.verdicts == outcome.verdicts and may_rest(state, would):
+            return grid_w + sign * probe_w
+    return grid_w
+
+
+def think(site: Site, state: State, tick: Tick) -> Outcome:
+    """Decide one tick from the beginning."""
     at, sample = tick.at, tick.sample
     asked = Asked.of(site, tick)
     standings = _kept(site, state, tick, asked)

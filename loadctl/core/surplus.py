@@ -44,7 +44,10 @@ def full_w(load: Load, standing: Standing) -> float:
     A car that takes one phase of three is believed.
     """
     if load.follow is not None:
-        most = load.follow.ranges[-1]
+        ranges = load.follow.ranges
+        most = ranges[-1]
+        if standing.phase_changes >= load.follow.phase_changes:
+            most = next((one for one in ranges if one.phases == standing.phases), most)
         return most.most_w * (used_share(standing) if most.phases == standing.phases else 1.0)
     draws_w = own_w(load, standing)
     return draws_w if draws_w >= load.power_w / 2 else load.power_w

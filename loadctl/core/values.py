@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from datetime import time as TimeOfDay  # noqa: N812 - a Clock has a `time`
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from loadctl.core.conditions import Condition
 
@@ -218,11 +218,13 @@ class Level:
     """A value of a named input to be reached, such as a temperature or a car's charge.
 
     `wh_per_unit`: the energy that raises it by one; None: not known, then `Need.takes_s` says how long to allow.
+    `band`: a level that is always needed is raised by so much more, once it was missed.
     """
 
     input: str
     target: float
     wh_per_unit: float | None = None
+    band: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +233,8 @@ class Need:
     `full`.
 
     `full`: until its own thermostat opens (or its car stops charging). `takes_s`: how long that is expected to take at
-    most. `every_days` > 1: once in so many days, counted from when it was last met.
+    most. `every_days` > 1: once in so many days, counted from when it was last met. `season`: of the day of the
+    deadline. `always`: a `level` that must be there at any time, by no deadline, also while nobody is at home.
     """
 
     by: Clock
@@ -242,6 +245,8 @@ class Need:
     takes_s: float = 7200.0
     days: frozenset[int] = EVERY_DAY
     every_days: int = 1
+    season: Season | None = None
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,11 +476,12 @@ class Plan:
     together; None: its needs are met, or nothing is known to plan with.
 
     `starts`: for each period of a need that is not met, by its `due`, when the load must start at the latest so that
-    the fuse lets all needs be met (POSIX).
+    the fuse lets all needs be met (POSIX). `full_w`: what it can draw at most beside the house.
     """
 
     price: float | None = None
     starts: tuple[tuple[float, float], ...] = ()
+    full_w: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -551,6 +557,7 @@ class State:
     day: int = 0  # proleptic ordinal of the site's day that the tallies belong to
     plans: tuple[Plan, ...] = ()  # empty: nothing planned yet
     planned_at: float | None = None
+    calm: Any = field(default=None, compare=False, repr=False)  # calm.Calm: only ever saves thinking
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,12 @@ from pydantic import TypeAdapter
 
 from loadctl.core.values import AnyWish, State
 from loadctl.errors import LoadctlError
+from loadctl.service.energy import Session
 from loadctl.service.ledger import MEANS, Leaves
 from loadctl.service.resume import Moment, Saved, SavedLoad, as_ages, from_ages
 
-SCHEMA = 1
+SCHEMA = 2
+LEARNS = 2  # the first schema that has a place for what was learned
 APPLICATION = 0x6C6F6164  # "load"
 BUSY_S = 2.0
 PRUNE_EVERY_S = 600.0
@@ -36,6 +38,7 @@ PRUNE_MINUTES = 20
 PRUNE_DECISIONS = 200
 
 _WISHES = TypeAdapter(tuple[AnyWish, ...])
+_SESSION = TypeAdapter(Session | None)
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 # A minute in which loadctl was started again, or that the clock showed twice, is the mean of its parts.
@@ -74,7 +77,10 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """All that one flush writes. `saved.loads` holds the loads of the present rules only."""
+    """All that one flush writes. `saved.loads` holds the loads of the present rules only.
+
+    `saved.learned` may be empty: what was learned is written more rarely, and what the file has of it stays.
+    """
 
     saved: Saved
     zone: str
@@ -228,12 +234,23 @@ def load(connection: sqlite3.Connection) -> Saved | None:
             values = json.loads(text)
             standing = from_ages(values, at)
             then = Moment(at, wall, day, boot_id, bool(trusted))
-            loads[name] = SavedLoad(name, identity, then, standing, values.get("address"))
+            session = _SESSION.validate_python(values.get("session"))
+            loads[name] = SavedLoad(name, identity, then, standing, values.get("address"), session)
     try:
         state, wishes = _state(json.loads(row[5]), moment), _wishes(json.loads(row[6]), moment)
     except ValueError:
         state, wishes = State((), day=moment.day), ()
-    return Saved(moment, state, loads, wishes)
+    return Saved(moment, state, loads, wishes, _learned(connection))
+
+
+def _learned(connection: sqlite3.Connection) -> dict[str, Any]:
+    if int(connection.execute("PRAGMA user_version").fetchone()[0]) < LEARNS:
+        return {}
+    learned = {}
+    for what, text in connection.execute("SELECT what, kept FROM learned"):
+        with suppress(ValueError):
+            learned[what] = json.loads(text)
+    return learned
 
 
 def _fit_or_close(connection: sqlite3.Connection, path: Path) -> None:
@@ -276,10 +293,10 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
 def _write_saved(connection: sqlite3.Connection, saved: Saved, zone: str) -> None:
     moment = saved.moment
     then = (moment.at, moment.wall, moment.day, moment.boot_id, moment.trusted)
-    state = asdict(replace(saved.state, standings=()))
-    for name in ("outage_since", "steady_since"):
-        state[name] = None if state[name] is None else moment.at - state[name]
-    kept = {name: state[name] for name in ("next_id", "day", "outage_since", "steady_since")}
+    state = saved.state
+    kept: dict[str, float | None] = {"next_id": state.next_id, "day": state.day}
+    for name, since in (("outage_since", state.outage_since), ("steady_since", state.steady_since)):
+        kept[name] = None if since is None else moment.at - since
     aged = (replace(wish, until=None if wish.until is None else wish.until - moment.at) for wish in saved.wishes)
     wishes = _WISHES.dump_python(tuple(aged), mode="json")
     connection.execute(
@@ -293,10 +310,17 @@ def _write_saved(connection: sqlite3.Connection, saved: Saved, zone: str) -> Non
                 load.name,
                 load.identity,
                 *then,
-                json.dumps(as_ages(load.standing, moment.at) | {"address": load.address}),
+                json.dumps(
+                    as_ages(load.standing, moment.at)
+                    | {"address": load.address, "session": _SESSION.dump_python(load.session, mode="json")}
+                ),
             )
             for load in saved.loads.values()
         ],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO learned VALUES (?, ?)",
+        [(what, json.dumps(kept, separators=(",", ":"))) for what, kept in saved.learned.items()],
     )
 
 

@@ -1,0 +1,213 @@
+"""Most seconds nothing happens. A tick that cannot decide otherwise than the one before need not be thought through.
+
+When a tick has changed nothing, what it found is kept with the readings for which it holds: all that is decided depends
+on the grid's power by comparisons with limits, so that what is the same at two readings is the same between them. It
+holds until the first moment at which time alone could change something, and not a tick longer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from loadctl.core.calendar import opening
+from loadctl.core.needs import left_s, margin_s
+from loadctl.core.surplus import tallied
+from loadctl.core.values import (
+    OFF,
+    ON,
+    AnyWish,
+    Input,
+    Load,
+    Outcome,
+    Outlook,
+    Sample,
+    Site,
+    Standing,
+    State,
+    Tick,
+)
+
+PROBES_W = (400.0, 50.0)  # how far around a reading the same may well be decided
+
+
+class Calm(NamedTuple):
+    """What was decided, and for which ticks it is decided again: readings from `low_w` to `high_w`, before `until`."""
+
+    low_w: float
+    high_w: float
+    until: float
+    grid_w: float
+    battery_w: float | None
+    soc_pct: float | None
+    grid_up: bool | None
+    generator: bool | None
+    wishes: tuple[AnyWish, ...]
+    inputs: Mapping[str, Input] | None
+    outlook: Outlook | None
+    outcome: Outcome
+
+
+def again(state: State, tick: Tick) -> Outcome | None:
+    """Return what `tick` decides if that is what was decided before, None if it must be thought through."""
+    calm, sample = state.calm, tick.sample
+    if calm is None or sample is None or tick.reports or tick.shutdown or tick.at >= calm.until:
+        return None
+    grid_w = sample.grid_w
+    if grid_w is None or not calm.low_w <= grid_w <= calm.high_w or tick.at - sample.read_at > sample.max_age_s:
+        return None
+    if sample.battery_w != calm.battery_w or sample.soc_pct != calm.soc_pct or tick.wishes is not calm.wishes:
+        return None
+    if sample.grid_up is not calm.grid_up or sample.generator is not calm.generator:
+        return None
+    if calm.inputs is not None and tick.inputs is not calm.inputs:
+        return None
+    if calm.outlook is not None and not _same_prices(tick.outlook, calm.outlook):
+        return None
+    before = calm.outcome
+    less_w = grid_w - calm.grid_w
+    kept = State(
+        state.standings,
+        state.next_id,
+        sample.read_at if state.sample_at is None or sample.read_at > state.sample_at else state.sample_at,
+        None,
+        None,
+        None,
+        state.day,
+        state.plans,
+        state.planned_at,
+        calm,
+    )
+    spare_w = tuple([None if spare is None else spare - less_w for spare in before.spare_w])
+    return Outcome(kept, before.verdicts, (), (before.surplus_w or 0.0) - less_w, spare_w)
+
+
+def may_rest(before: State, outcome: Outcome) -> bool:
+    """Tell whether a tick has changed nothing that the next one could go on from."""
+    after = outcome.state
+    if outcome.commands or after.blind_since is not None or after.outage_since is not None or after.day != before.day:
+        return False
+    if after.plans is not before.plans or len(before.standings) != len(after.standings):
+        return False
+    for one, other in zip(before.standings, after.standings, strict=True):
+        if one is not other or (one.phase is not OFF and one.phase is not ON):
+            return False
+        if one.settled_at is not None or one.shown_at is not None or one.was_on is None or one.command_id is not None:
+            return False
+    return True
+
+
+def rest(site: Site, tick: Tick, sample: Sample, outcome: Outcome, low_w: float, high_w: float, plan_s: float) -> State:
+    """Return the outcome's state, from which ticks like this one are decided at once. `plan_s`: between two plans."""
+    priced = any(load.worth is not None or standing.marks for load, standing in _pairs(site, outcome.state))
+    asks = any(load.when is not None or _asks_inputs(standing) for load, standing in _pairs(site, outcome.state))
+    until = min(_turns(site, outcome.state, tick, plan_s))
+    if asks:
+        ends = (known.read_at + known.max_age_s for known in tick.inputs.values())
+        until = min([until, *(end for end in ends if end > tick.at)])
+    calm = Calm(
+        low_w,
+        high_w,
+        until,
+        sample.grid_w or 0.0,
+        sample.battery_w,
+        sample.soc_pct,
+        sample.grid_up,
+        sample.generator,
+        tick.wishes,
+        tick.inputs if asks else None,
+        tick.outlook if priced else None,
+        outcome,
+    )
+    state = outcome.state
+    return State(
+        state.standings,
+        state.next_id,
+        state.sample_at,
+        None,
+        None,
+        None,
+        state.day,
+        state.plans,
+        state.planned_at,
+        calm,
+    )
+
+
+def _pairs(site: Site, state: State) -> Iterator[tuple[Load, Standing]]:
+    return zip(site.loads, state.standings, strict=True)
+
+
+def _asks_inputs(standing: Standing) -> bool:
+    return any(mark.need.level is not None for mark in standing.marks)
+
+
+def _same_prices(one: Outlook, other: Outlook) -> bool:
+    return one is other or (
+        one.import_price == other.import_price
+        and one.export_price == other.export_price
+        and one.daylight is other.daylight
+    )
+
+
+def _turns(site: Site, state: State, tick: Tick, plan_s: float) -> Iterator[float]:
+    """Yield the moments (monotonic) at which time alone could change what is decided."""
+    at, now = tick.at, tick.wall.timestamp()
+    midnight = datetime.combine(tick.wall.date() + timedelta(days=1), datetime.min.time(), tick.wall.tzinfo)
+    yield at + midnight.timestamp() - now
+    if state.planned_at is not None:
+        yield state.planned_at + plan_s
+    for wish in tick.wishes:
+        if wish.until is not None:
+            yield wish.until
+    for load, standing in _pairs(site, state):
+        yield from (moment for moment in _moments(load, standing) if moment > at)
+        yield from (at + turn - now for turn in _hours(load, tick) if turn > now)
+        yield from _needed(load, standing, tick)
+        yield from _had_enough(load, standing, at)
+
+
+def _moments(load: Load, standing: Standing) -> Iterator[float]:
+    for moment in (standing.hand_until, standing.retry_at):
+        if moment is not None:
+            yield moment
+    if standing.switched_at is not None:
+        yield standing.switched_at + (load.min_on_s if standing.phase is ON else load.min_off_s)
+        yield standing.switched_at + load.min_off_s - load.start_for_s
+    if load.follow is not None and standing.phases_at is not None:
+        yield standing.phases_at + load.follow.phase_pause_s
+
+
+def _hours(load: Load, tick: Tick) -> Iterator[float]:
+    if tick.wall.tzinfo is None:
+        return
+    for window in load.windows:
+        for day in (tick.wall.toordinal() - 1, tick.wall.toordinal(), tick.wall.toordinal() + 1):
+            hours = opening(window, day, tick.wall.tzinfo, tick.outlook.daylight)
+            if hours is not None:
+                yield from hours
+
+
+def _needed(load: Load, standing: Standing, tick: Tick) -> Iterator[float]:
+    """Yield when a need's period ends, when it comes to its last moment, and when it could be met."""
+    at, now = tick.at, tick.wall.timestamp()
+    for mark in standing.marks:
+        still_s = left_s(load, standing, mark, at, tick.inputs)
+        yield at + mark.due - now
+        if still_s > 0:
+            yield at + still_s
+            if not mark.forced:
+                yield at + mark.due - now - still_s - margin_s(load, standing, still_s)
+
+
+def _had_enough(load: Load, standing: Standing, at: float) -> Iterator[float]:
+    if standing.phase is not ON or (load.daily_runtime_s is None and load.daily_energy_wh is None):
+        return
+    had, before = tallied(load, standing, at), standing.today
+    if load.daily_runtime_s is not None:
+        yield at + max(0.0, load.daily_runtime_s - (had.runtime_s - before.runtime_s))
+    if load.daily_energy_wh is not None:
+        an_hour_on = tallied(load, standing, at + 3600.0).energy_wh - had.energy_wh
+        left_wh = load.daily_energy_wh - (had.energy_wh - before.energy_wh)
+        yield at + max(0.0, left_wh * 3600 / an_hour_on) if an_hour_on > 0 else at + 3600.0
