@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 
 import click
 
+from loadctl.cli.asking import ask
 from loadctl.cli.words import Duration
 
 
@@ -22,11 +21,4 @@ def override(name: str, state: str, *, for_s: float | None, state_dir: Path | No
     It breaks every rule but the fuse, an outage and a compressor's rest. The exit code is 2 if no daemon runs or it
     knows no such load.
     """
-    from loadctl.service.door import knock
-    from loadctl.service.memory import state_dir as find_state_dir
-
-    question = {"do": "override", "load": name, "state": state, "for_s": for_s}
-    answer = knock(find_state_dir(state_dir, os.environ), question)
-    click.echo(answer.get("said", ""), err=not answer.get("ok"))
-    if not answer.get("ok"):
-        sys.exit(2)
+    ask(state_dir, {"do": "override", "load": name, "state": state, "for_s": for_s})

@@ -8,11 +8,12 @@ from typing import Any
 
 from loadctl.core.explain import explain
 from loadctl.core.surplus import own_w
-from loadctl.core.values import ON, STOPPING
+from loadctl.core.values import ON, STOPPING, Mode
 from loadctl.errors import LoadctlError
 from loadctl.service.daemon import Daemon
 
 STATES = {"on": True, "off": False, "auto": None}
+MODES = {**{str(mode): mode for mode in Mode}, "auto": None}
 
 Question = Mapping[str, Any]
 
@@ -22,6 +23,9 @@ def answers(daemon: Daemon) -> Callable[[Question], Question]:
     known: dict[str, Callable[[Daemon, Question], Question]] = {
         "hello": _hello,
         "override": _override,
+        "mode": _mode,
+        "boost": _boost,
+        "away": _away,
         "adopt": _adopt,
         "state": _state,
     }
@@ -48,6 +52,29 @@ def _override(daemon: Daemon, question: Question) -> Question:
     if for_s is not None and (isinstance(for_s, bool) or not isinstance(for_s, (int, float))):
         raise LoadctlError("`for_s` is a number of seconds")
     return {"said": daemon.override(_load(question), STATES[state], for_s)}
+
+
+def _mode(daemon: Daemon, question: Question) -> Question:
+    mode = question.get("mode")
+    if not isinstance(mode, str) or mode not in MODES:
+        raise LoadctlError(f"`mode` is one of {', '.join(MODES)}")
+    return {"said": daemon.choose(_load(question), MODES[mode])}
+
+
+def _boost(daemon: Daemon, question: Question) -> Question:
+    what, by = question.get("what"), question.get("by")
+    if not isinstance(what, str):
+        raise LoadctlError("`what` is what to give, such as `3 kWh`, `2 h`, `full` or `off`")
+    if by is not None and not isinstance(by, str):
+        raise LoadctlError("`by` is a time such as `17:00` or `+2 h`")
+    return {"said": daemon.boost(_load(question), what, by)}
+
+
+def _away(daemon: Daemon, question: Question) -> Question:
+    until = question.get("until")
+    if not isinstance(until, str):
+        raise LoadctlError("`until` is a day such as `2025-08-12`, a time such as `+10 d`, or `on`, `off`")
+    return {"said": daemon.away(until)}
 
 
 def _adopt(daemon: Daemon, question: Question) -> Question:

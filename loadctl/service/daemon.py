@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -18,13 +18,18 @@ from loadctl.config import Device, House, load
 from loadctl.core.absorb import absorb
 from loadctl.core.explain import watts
 from loadctl.core.step import start, step
-from loadctl.core.values import ON, AnyWish, Command, Load, Outcome, Report, Tick, Wish
-from loadctl.drivers import Actuator, Meter, Shared
+from loadctl.core.surplus import drawn_w
+from loadctl.core.values import ON, AnyWish, Command, Input, Load, Mode, Outcome, Report, Sample, Tick
+from loadctl.drivers import Actuator, InputSource, Meter, Shared
 from loadctl.errors import ConfigError, LoadctlError
+from loadctl.outlook.maker import OutlookMaker
+from loadctl.service import boosts, hands
 from loadctl.service.audience import Audience, Observer
 from loadctl.service.changeover import address, carry_over, safe_command, same, wishes_under
 from loadctl.service.dryrun import DryActuator, DryMeter, Pretence
-from loadctl.service.hands import find, released, span_of
+from loadctl.service.energy import Energy
+from loadctl.service.hands import People, find
+from loadctl.service.inputs import Inputs
 from loadctl.service.memory import Memory
 from loadctl.service.notify import Notifier
 from loadctl.service.reader import Reader
@@ -76,14 +81,22 @@ class Daemon:
         self._change = asyncio.Event()
         self._rereading = False
         self._replaced: set[str] = set()
+        self._noted: Sample | None = None
         self._pretence: Pretence = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._leaving: list[tuple[Mailbox, Command | None]] = []
         self.switchboard = Switchboard(self.clock, self._wake.set, self._before_on)
         self.reader = self._new_reader(house)
+        self.inputs = Inputs(self.clock, self._wake.set)
+        self.outlook = _outlook(house)
+        if memory is not None:
+            self.outlook.load(memory.keep("outlook", self._learned))
+        self.energy = Energy(house.site, memory.saved.sessions if memory is not None and memory.saved else None)
         self.state = start(house.site, now, self._wall().toordinal())
         for rule in house.site.loads:
             self._open(rule, house.actuators[rule.name])
+        for name, device in house.inputs.items():
+            self._open_input(name, device)
 
     @property
     def observers(self) -> list[Observer]:
@@ -107,22 +120,22 @@ class Daemon:
     def override(self, name: str, on: bool | None, for_s: float | None = None) -> str:
         """Hold a load on or off for `for_s` (else its `hand_hold`) or, None, give it back to its rules.
 
-        Returns a sentence that says so. Raises LoadctlError if there is no such load, or no such time.
+        Like the others who take a person's word: returns a sentence that says so, raises LoadctlError for what cannot
+        be meant.
         """
-        index = find(self.house.site, name)
-        others = tuple(wish for wish in self.wishes if not isinstance(wish, Wish) or wish.load != name)
-        if on is None:
-            self.wishes = others
-            self.state = released(self.state, index)
-            said = f"{name}: back to its rules"
-        else:
-            hold_s = span_of(self.house.site.loads[index], for_s)
-            self.wishes = (*others, Wish(name, on, self.clock.now() + hold_s))
-            until = self._wall() + timedelta(seconds=hold_s)
-            said = f"{name}: held {'on' if on else 'off'} until {until:%a %H:%M}, then its rules decide again"
-        _log.info("by hand: %s", said)
-        self._wake.set()
-        return said
+        return self._heed(hands.override, name, on, for_s)
+
+    def choose(self, name: str, mode: Mode | None) -> str:
+        """Run a load in a mode until another is chosen; None: as its rules say."""
+        return self._heed(hands.choose, name, mode)
+
+    def boost(self, name: str, what: str, by: str | None = None) -> str:
+        """Give a load `what` (such as `3 kWh`, `2 h`, `full`) once by a time (`17:00`, `+2 h`); `off` takes it back."""
+        return self._heed(boosts.boost, name, what, by)
+
+    def away(self, until: str) -> str:
+        """Have needs wait until a day or for a time (`2025-08-12`, `+10 d`, `on`: until told); `off`: no more."""
+        return self._heed(boosts.away, until)
 
     def adopt(self, name: str) -> str:
         """Take the device that answers next at a load's address for its own. Raises LoadctlError if it need not be."""
@@ -134,6 +147,18 @@ class Daemon:
         self._change.set()
         said = f"{name}: the device that answers next at its address is taken for its own"
         _log.info("by hand: %s", said)
+        return said
+
+    def _learned(self) -> object:
+        return self.outlook.dump()
+
+    def _heed(self, change: Callable[..., tuple[People, str]], *what: object) -> str:
+        daylight = self.last[0].outlook.daylight if self.last is not None else {}
+        people = People(self.house, self.state, self.wishes, self.clock.now(), self._wall(), daylight)
+        people, said = change(people, *what)
+        self.state, self.wishes = people.state, people.wishes
+        _log.info("by hand: %s", said)
+        self._wake.set()
         return said
 
     async def run(self) -> dict[str, str]:
@@ -149,6 +174,8 @@ class Daemon:
                 self._start(group, "meter", self.reader.run())
                 for mailbox in self.switchboard.mailboxes.values():
                     self._start(group, f"load {mailbox.load}", mailbox.run())
+                for name, source in self.inputs.readers.items():
+                    self._start(group, f"input {name}", source.run())
                 self._start(group, "time", self._keep_time())
                 self._start(group, "tick", self._decide())
                 self._start(group, "rules", self._keep_rules(group))
@@ -187,8 +214,7 @@ class Daemon:
             return
         seen = await self.switchboard.first_look(FIRST_LOOK_S)
         self.state, wishes = self.memory.resume(self.state, self._wall(), seen, self.house.was)
-        known = dict.fromkeys((*self.wishes, *wishes))  # what was asked for just now comes first
-        self.wishes = wishes_under(self.house, tuple(known))
+        self.wishes = wishes_under(self.house, hands.merged(self.wishes, wishes))
         phases = zip(self.house.site.loads, self.state.standings, strict=True)
         _log.info("goes on from the last run: %s", ", ".join(f"{rule.name} {known.phase}" for rule, known in phases))
 
@@ -200,16 +226,22 @@ class Daemon:
         at = self.ticked_at = self.clock.now()
         self.late_s, self._beat = self._beat, None
         self.wishes = tuple(wish for wish in self.wishes if wish.until is None or at < wish.until)
-        reports = self.switchboard.take()
-        tick = Tick(at, self._wall(), self.reader.sample, reports, self.wishes, shutdown=shutdown)
+        wall, sample, reports = self._wall(), self.reader.sample, self.switchboard.take()
+        if sample is not None and sample is not self._noted:
+            self._noted = sample
+            self.outlook.note(wall, sample, drawn_w(self.house.site, self.state))
+        outlook = self.outlook.outlook(wall, self.inputs.latest, at)
+        inputs = self.inputs.snapshot(sample, reports, outlook)
+        tick = Tick(at, wall, sample, reports, self.wishes, shutdown, inputs, outlook)
         outcome = step(self.house.site, self.state, tick)
         self.state = outcome.state
         self.last = tick, outcome
+        had = self.energy.note(tick, outcome)
         if not shutdown:  # what a shutdown switches, `_leave` does: at once, with retries, and for every load
             self.switchboard.send(outcome.commands)
             self.switchboard.renew(self.house.site, self.state)
         if self.memory is not None:
-            self.memory.note(tick, outcome)
+            self.memory.note(tick, outcome, had, self.energy.sessions)
         if not shutdown:
             self._notifier.ticked(self._status(tick, outcome))
         self._audience.tell(tick, outcome)
@@ -226,7 +258,7 @@ class Daemon:
         )
         self.state = replace(self.state, standings=tuple(standings))
         tick = replace(tick, at=at, wall=self._wall(), reports=confirmed)
-        self.memory.note(tick, replace(outcome, state=self.state, commands=()))
+        self.memory.note(tick, replace(outcome, state=self.state, commands=()), sessions=self.energy.sessions)
 
     def _status(self, tick: Tick, outcome: Outcome) -> str:
         grid_w = tick.sample.grid_w if tick.sample is not None and outcome.state.blind_since is None else None
@@ -273,11 +305,18 @@ class Daemon:
         ending = [self._tasks.pop(f"load {rule.name}") for rule in gone]
         self._part_with(gone)
         self.house, self.state, self.wishes = house, state, wishes_under(house, self.wishes)
+        self.energy.follow(house.site)
         if self.memory is not None:
             self.memory.follow(house.site)
             for name in replaced:
                 self.memory.forget(name)
         fresh = [self._open(rule, house.actuators[rule.name]) for rule in house.site.loads if rule.name not in kept]
+        ended, begun = self._exchange_inputs(old, house)
+        ending += [self._tasks.pop(source.name) for source in ended]
+        if (old.zone, old.location, old.tariff) != (house.zone, house.location, house.tariff):
+            learned = self.outlook.dump()
+            self.outlook = _outlook(house)
+            self.outlook.load(learned)
         former = self.reader
         if not same(old.meter, house.meter):
             ending.append(self._tasks.pop("meter"))
@@ -294,8 +333,12 @@ class Daemon:
         if former is not self.reader:
             await former.close()
             self._start(group, "meter", self.reader.run())
+        for source in ended:
+            await source.close()
         for mailbox in fresh:
             self._start(group, f"load {mailbox.load}", mailbox.run())
+        for name in begun:
+            self._start(group, f"input {name}", self.inputs.readers[name].run())
         _log.info("new rules: controlling %s", ", ".join(rule.name for rule in house.site.loads) or "no load at all")
 
     async def _let_go(self) -> tuple[dict[str, str], tuple[Report, ...]]:
@@ -331,6 +374,8 @@ class Daemon:
         self._part_with([rule for rule in self.house.site.loads if rule.name in self.switchboard.mailboxes])
         told = await self._let_go()
         await self.reader.close()
+        for name in tuple(self.inputs.readers):
+            await self.inputs.close(name).close()
         return told
 
     def _start(self, group: asyncio.TaskGroup, name: str, task: Coroutine[Any, Any, None]) -> None:
@@ -343,12 +388,29 @@ class Daemon:
             rule.name, DryActuator(rule, actuator, self._pretence) if self.dry_run else actuator, identity
         )
 
-    def _new_reader(self, house: House) -> Reader:
+    def _open_input(self, name: str, device: Device) -> None:
+        source: InputSource = device.build(self._shared)
+        self.inputs.open(name, source)
+
+    def _exchange_inputs(self, old: House, house: House) -> tuple[list[Reader[Input]], list[str]]:
+        """Let go of the inputs that are no more what they were, and open the new ones; return both."""
+        kept = {name for name, device in house.inputs.items() if name in old.inputs and same(old.inputs[name], device)}
+        ended = [self.inputs.close(name) for name in old.inputs if name not in kept]
+        begun = [name for name in house.inputs if name not in kept]
+        for name in begun:
+            self._open_input(name, house.inputs[name])
+        return ended, begun
+
+    def _new_reader(self, house: House) -> Reader[Sample]:
         meter: Meter = house.meter.build(self._shared)
         return Reader(DryMeter(meter, self._pretence) if self.dry_run else meter, self.clock, self._wake.set)
 
     def _wall(self) -> datetime:
         return self.clock.wall().astimezone(self.house.zone)
+
+
+def _outlook(house: House) -> OutlookMaker:
+    return OutlookMaker(house.zone, house.location, house.tariff)
 
 
 def _what_now(mailbox: Mailbox) -> str:

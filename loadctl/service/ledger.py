@@ -11,9 +11,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from types import MappingProxyType
 
 from loadctl.core.surplus import own_w, tallied
 from loadctl.core.values import ON, STOPPING, Outcome, Phase, Sample, Site, Tally, Tick, Verdict
+from loadctl.service.energy import Origin
 
 MOST_SAMPLES = 3600  # an hour at one a second: more is not kept while the disk does not take it
 MOST_MINUTES = 1440
@@ -27,6 +29,7 @@ QUIET = frozenset(
         Verdict.HELD_OFF,
         Verdict.ROOM,
         Verdict.RUN,
+        Verdict.CHEAP,
         Verdict.WAIT_OFF,
         Verdict.HELD_ON,
         Verdict.BUSY,
@@ -81,7 +84,9 @@ class Portion:
 
 @dataclass(frozen=True, slots=True)
 class Leaves:
-    """What one flush writes beside the standings; energy by (day, kind, load)."""
+    """What one flush writes beside the standings; energy by (day, kind, load). Of a load the kinds are `load`, all that
+    it used, and `sun`, the part of it that was not bought.
+    """
 
     samples: tuple[SampleRow, ...] = ()
     minutes: tuple[MinuteRow, ...] = ()
@@ -116,6 +121,7 @@ class _Seen:
     verdict: Verdict
     phase: Phase
     tally: Tally
+    phases: int | None = None
 
 
 class Ledger:
@@ -140,13 +146,16 @@ class Ledger:
         names = {load.name for load in site.loads}
         self._seen = {name: seen for name, seen in self._seen.items() if name in names}
 
-    def note(self, tick: Tick, outcome: Outcome) -> None:
-        """Take in one tick."""
+    def note(self, tick: Tick, outcome: Outcome, had: Mapping[str, Origin] = MappingProxyType({})) -> None:
+        """Take in one tick; `had`: what each load got since the last one, by where it came from."""
         minute = int(tick.wall.timestamp() // 60)
         if self._minute is None or self._minute.minute != minute:
             self._close_minute()
             self._minute = _Minute(minute)
         self._note_loads(tick, outcome, self._minute)
+        for name, origin in had.items():
+            if origin.sun_wh:
+                self._add(tick.wall.date().isoformat(), "sun", name, Portion(origin.sun_wh))
         if tick.sample is not None and tick.sample is not self._sample:
             self._note_sample(tick, tick.sample, outcome, self._minute)
 
@@ -179,7 +188,7 @@ class Ledger:
         commands = {command.load: command.watts for command in outcome.commands}
         for index, load in enumerate(self._site.loads):
             standing, verdict = outcome.state.standings[index], outcome.verdicts[index]
-            now = _Seen(verdict, standing.phase, tallied(load, standing, tick.at))
+            now = _Seen(verdict, standing.phase, tallied(load, standing, tick.at), standing.phases)
             before = self._seen.get(load.name)
             self._seen[load.name] = now
             if before is not None:
@@ -191,8 +200,10 @@ class Ledger:
                 if wh or on_s:
                     known_wh, known_s = minute.loads.get(load.name, (0.0, 0.0))
                     minute.loads[load.name] = (known_wh + wh, known_s + on_s)
-            if load.name in commands or (before is not None and _changed(before, now)):
-                self._decisions.append(self._decision(tick, outcome, index, commands.get(load.name)))
+            watts = commands.get(load.name)
+            adjusts = watts and before is not None and before.phase is ON and now.phase is ON
+            if (watts is not None and not adjusts) or (before is not None and _changed(before, now)):
+                self._decisions.append(self._decision(tick, outcome, index, watts))
 
     def _decision(self, tick: Tick, outcome: Outcome, index: int, command_w: float | None) -> DecisionRow:
         sample = tick.sample
@@ -265,6 +276,9 @@ def trapezoids(one_w: float, other_w: float, seconds: float) -> tuple[float, flo
 
 
 def _changed(before: _Seen, now: _Seen) -> bool:
+    """Tell what is worth a row. To draw a little more or less is none, on another number of phases is."""
     if before.phase is not now.phase:
+        return True
+    if now.phase is ON and before.phases is not None and now.phases != before.phases:
         return True
     return before.verdict is not now.verdict and not {before.verdict, now.verdict} <= QUIET

@@ -16,12 +16,14 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 from loadctl.core.surplus import tallied
 from loadctl.core.values import AnyWish, Outcome, Report, Site, State, Tick
 from loadctl.drivers import Clock
+from loadctl.service.energy import Origin, Session
 from loadctl.service.ledger import Explain, Ledger
 from loadctl.service.resume import FLUSH_S, Moment, Saved, SavedLoad, restore, restore_wishes
 from loadctl.service.store import Batch, Keep, Store
@@ -31,6 +33,7 @@ ON_LIMIT_S = 1.0
 OPEN_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 5.0
 HUNG_S = 10.0
+LEARN_S = 900.0  # so often what was learned is written down
 
 _TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
 
@@ -110,6 +113,9 @@ class Memory:
         self._ledger = Ledger(site)
         self._identities: dict[str, str] = {}
         self._addresses: dict[str, str] = {}
+        self._sessions: Mapping[str, Session] = {}
+        self._learners: dict[str, Callable[[], object]] = {}
+        self._learned_at = -math.inf
         self._last: tuple[Tick, State] | None = None
         self._wants: tuple[bool, ...] = ()
         self._noted = 0
@@ -177,6 +183,14 @@ class Memory:
         """Take the next device that answers for the load's own, because its owner says so."""
         self._identities.pop(load, None)
 
+    def keep(self, what: str, dump: Callable[[], object]) -> object:
+        """Write down now and then what `dump` gives, plain JSON values; return what the last run gave, None: nothing.
+
+        It is what can be learned again, so LEARN_S of it may be lost.
+        """
+        self._learners[what] = dump
+        return self.saved.learned.get(what) if self.saved is not None else None
+
     def resume(
         self, fresh: State, wall: datetime, reports: Mapping[str, Report], was: Mapping[str, str]
     ) -> tuple[State, tuple[AnyWish, ...]]:
@@ -207,10 +221,20 @@ class Memory:
         self._last = None
         self._ledger.follow(site)
 
-    def note(self, tick: Tick, outcome: Outcome) -> None:
-        """Take in one tick; what is due is handed to the writer, and nothing waited for."""
+    def note(
+        self,
+        tick: Tick,
+        outcome: Outcome,
+        had: Mapping[str, Origin] = MappingProxyType({}),
+        sessions: Mapping[str, Session] = MappingProxyType({}),
+    ) -> None:
+        """Take in one tick; what is due is handed to the writer, and nothing waited for.
+
+        `had`: what each load got since the last one; `sessions`: of the cars.
+        """
         self._finish()
-        self._ledger.note(tick, outcome)
+        self._ledger.note(tick, outcome, had)
+        self._sessions = sessions
         for report in tick.reports:
             if report.identity is not None and report.error is None:
                 self._identities.setdefault(report.load, report.identity)
@@ -262,7 +286,10 @@ class Memory:
         if self._last is None:
             return None
         tick, state = self._last
-        batch = Batch(self._snapshot(tick, state), _zone_name(tick), self._ledger.take(last=last))
+        learned = last or tick.at >= self._learned_at + LEARN_S
+        if learned:
+            self._learned_at = tick.at
+        batch = Batch(self._snapshot(tick, state, learned=learned), _zone_name(tick), self._ledger.take(last=last))
         self._urgent = False
         self._flushed_at = tick.at
         answer = asyncio.get_running_loop().run_in_executor(self._executor, self._store.write, batch, tick.wall)
@@ -281,6 +308,7 @@ class Memory:
             self.flushes += 1
         else:
             self._ledger.give_back(flush.batch.leaves)
+            self._learned_at = -math.inf if flush.batch.saved.learned else self._learned_at
         self._tell(why)
 
     def _tell(self, why: str | None) -> None:
@@ -294,14 +322,16 @@ class Memory:
             self._told_aside = self.set_aside
             _log.error("%s was damaged: it is kept as %s and a new one was begun", self._store.path, self.set_aside)
 
-    def _snapshot(self, tick: Tick, state: State) -> Saved:
+    def _snapshot(self, tick: Tick, state: State, *, learned: bool) -> Saved:
         moment = Moment(tick.at, tick.wall.timestamp(), state.day, self.boot_id, self._trusted())
         loads = {}
         for load, standing in zip(self._site.loads, state.standings, strict=True):
             complete = replace(standing, tally=tallied(load, standing, tick.at), tallied_at=tick.at)
             identity, address = self._identities.get(load.name), self._addresses.get(load.name)
-            loads[load.name] = SavedLoad(load.name, identity, moment, complete, address)
-        return Saved(moment, replace(state, standings=()), loads, tick.wishes)
+            session = self._sessions.get(load.name)
+            loads[load.name] = SavedLoad(load.name, identity, moment, complete, address, session)
+        kept = {what: dump() for what, dump in self._learners.items()} if learned else {}
+        return Saved(moment, replace(state, standings=()), loads, tick.wishes, kept)
 
 
 def _zone_name(tick: Tick) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from loadctl.core.values import FAULT, OFF, ON, STARTING, AnyWish, Holder, Load, Report, Site, Source, Standing, State
+from loadctl.service.energy import Session
 
 FLUSH_S = 10.0  # what happened later than this before the end may not have been written
 EARLIEST = datetime(2025, 1, 1, tzinfo=UTC).timestamp()  # a clock that shows less was never set
@@ -25,7 +26,7 @@ FUTURE = frozenset({"settled_at", "shown_at", "hand_until", "retry_at"})  # mome
 MOMENTS = PAST | FUTURE
 
 _STANDING = TypeAdapter(Standing)
-_NAMES = frozenset(field.name for field in fields(Standing))
+_NAMES = frozenset(each.name for each in fields(Standing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Moment:
 class SavedLoad:
     """A standing as it was at `moment`, on that moment's monotonic clock.
 
-    `identity`: which device it had; `address`: where the rules had it looked for.
+    `identity`: which device it had; `address`: where the rules had it looked for; `session`: of the car at a charger.
     """
 
     name: str
@@ -54,21 +55,31 @@ class SavedLoad:
     moment: Moment
     standing: Standing
     address: str | None = None
+    session: Session | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """All that the file knew of the last run; `state` without its standings, which are in `loads` by name."""
+    """All that the file knew of the last run; `state` without its standings, which are in `loads` by name.
+
+    `learned`: what can be learned again but need not be, as plain values by who learned it.
+    """
 
     moment: Moment
     state: State
     loads: Mapping[str, SavedLoad]
     wishes: tuple[AnyWish, ...] = ()
+    learned: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def identities(self) -> dict[str, str]:
         """Which device each load had: another one at the same address is not switched."""
         return {name: load.identity for name, load in self.loads.items() if load.identity is not None}
+
+    @property
+    def sessions(self) -> dict[str, Session]:
+        """What the car of each load has had."""
+        return {name: load.session for name, load in self.loads.items() if load.session is not None}
 
     @property
     def addresses(self) -> dict[str, str]:

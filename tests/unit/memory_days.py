@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from loadctl.core.step import start, step
-from loadctl.core.values import Load, Outcome, Report, Sample, Site, Source, State, Tick, Wish
+from loadctl.core.values import AnyWish, Load, Outcome, Report, Sample, Site, Source, State, Tick
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 MORNING = datetime(2025, 6, 18, 8, 0, tzinfo=UTC).astimezone(ZONE)
@@ -60,7 +60,7 @@ class Day:
         self.clock = clock or Clock()
         self.state = state or start(site, self.clock.now(), self.clock.wall().toordinal())
         self.on = {load.name: False for load in site.loads}
-        self.wishes: tuple[Wish, ...] = ()
+        self.wishes: tuple[AnyWish, ...] = ()
         self.look()
 
     def look(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import shutil
 import sqlite3
 import stat
@@ -11,15 +12,18 @@ import subprocess
 import sys
 from contextlib import closing
 from dataclasses import fields, replace
+from datetime import time
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loadctl.core.values import ON, Standing, Wish
-from loadctl.service.memory import FILE, Inline, Memory, clock_synchronised, read_boot_id, state_dir
+from loadctl.core.values import ON, Away, Boost, Level, Mode, ModeWish, Need, Standing, Wish
+from loadctl.core.values import Clock as TimeOfDay
+from loadctl.service.memory import FILE, LEARN_S, Inline, Memory, clock_synchronised, read_boot_id, state_dir
 from loadctl.service.resume import MOMENTS
-from loadctl.service.store import APPLICATION, Keep, Store
+from loadctl.service.store import APPLICATION, SCHEMA, Keep, Store, read_saved
 from tests.unit.memory_days import MORNING, SITE, ZONE, Clock, Day
 
 pytestmark = pytest.mark.anyio
@@ -404,4 +408,101 @@ def test_the_file_says_whose_it_is(tmp_path):
     store.open(MORNING)
     store.close()
     assert rows(tmp_path / FILE, "PRAGMA application_id") == [(APPLICATION,)]
-    assert rows(tmp_path / FILE, "PRAGMA user_version") == [(1,)]
+    assert rows(tmp_path / FILE, "PRAGMA user_version") == [(SCHEMA,)]
+
+
+def _old_file(path: Path) -> None:
+    """Write a file as the first loadctl did."""
+    script = resources.files("loadctl.service").joinpath("schema", "1.sql").read_text(encoding="utf-8")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.execute(
+            "INSERT INTO house VALUES (1, 900.0, ?, ?, 'boot-1', 1, 'Europe/Amsterdam', ?, ?)",
+            (
+                MORNING.timestamp() - 100,
+                MORNING.toordinal(),
+                json.dumps({"next_id": 7, "day": MORNING.toordinal(), "outage_since": None, "steady_since": None}),
+                json.dumps([{"load": "boiler", "on": True, "until": 600.0}]),
+            ),
+        )
+        connection.execute(
+            "INSERT INTO standings VALUES ('boiler', 'AA01', 900.0, ?, ?, 'boot-1', 1, ?)",
+            (
+                MORNING.timestamp() - 100,
+                MORNING.toordinal(),
+                json.dumps({"phase": "off", "since": 50.0, "tally": {"starts": 3}, "address": "a", "skipped": 1}),
+            ),
+        )
+        connection.execute("INSERT INTO energy VALUES ('2025-06-17', 'load', 'boiler', 6000.0, 10800.0, 3)")
+        connection.commit()
+
+
+async def test_a_file_of_an_older_loadctl_is_taken_along(tmp_path):
+    path, day = tmp_path / FILE, Day()
+    _old_file(path)
+    memory = await open_memory(path, day.clock)
+    assert memory.up
+    assert memory.saved is not None
+    row = memory.saved.loads["boiler"]
+    assert (row.identity, row.standing.tally.starts, row.session) == ("AA01", 3, None)
+    assert (memory.saved.state.next_id, memory.saved.learned) == (7, {})
+    assert memory.saved.wishes == (Wish("boiler", on=True, until=1500.0),)
+    assert memory.keep("outlook", lambda: {"sun": [1, 2]}) is None
+    await live(memory, day, 30)
+    await memory.close()
+    assert rows(path, "PRAGMA user_version") == [(SCHEMA,)]
+    assert rows(path, "SELECT wh FROM energy WHERE day = '2025-06-17'") == [(6000.0,)]
+    again = await open_memory(path, day.clock)
+    assert again.keep("outlook", dict) == {"sun": [1, 2]}
+    await again.close()
+
+
+def test_an_old_file_can_be_read_where_it_cannot_be_written(tmp_path):
+    path = tmp_path / FILE
+    _old_file(path)
+    before = path.read_bytes()
+    saved = read_saved(path)
+    assert saved is not None
+    assert saved.identities == {"boiler": "AA01"}
+    assert path.read_bytes() == before
+
+
+async def test_what_was_learned_is_written_rarely_and_at_the_end(tmp_path):
+    path, day, asked = tmp_path / FILE, Day(), []
+    memory = await open_memory(path, day.clock)
+
+    def dump() -> list[float]:
+        asked.append(day.clock.at)
+        return [day.clock.at]
+
+    assert memory.keep("outlook", dump) is None
+    await live(memory, day, 2000)
+    assert [at - asked[0] for at in asked] == pytest.approx([0.0, LEARN_S, 2 * LEARN_S], abs=25)
+    assert rows(path, "SELECT kept FROM learned") == [(json.dumps([asked[-1]]),)]
+    await memory.close()
+    assert rows(path, "SELECT kept FROM learned") == [(json.dumps([day.clock.at]),)]
+
+
+async def test_whatever_people_asked_for_comes_back(tmp_path):
+    path, day = tmp_path / FILE, Day()
+    memory = await open_memory(path, day.clock)
+    until = day.clock.at + 5000.0
+    need = Need(TimeOfDay(time(17, 0)), energy_wh=3000.0, days=frozenset({1, 4}))
+    by_the_sun = Need(TimeOfDay(sun="sunset", offset_s=-1800.0), level=Level("tank", 55.0, 230.0), every_days=3)
+    day.wishes = (
+        Wish("boiler", on=False, until=until),
+        ModeWish("boiler", Mode.OFF),
+        ModeWish("pump", Mode.SOLAR_MIN),
+        Boost("pump", need, MORNING.toordinal(), until),
+        Boost("boiler", by_the_sun, MORNING.toordinal() + 1, until),
+        Away(until),
+        Away(),
+    )
+    await live(memory, day, 30)
+    await memory.close()
+    again = await open_memory(path, day.clock)
+    assert again.saved is not None
+    assert again.saved.wishes == day.wishes
+    await again.close()
