@@ -372,6 +372,25 @@ async def test_a_box_that_rebooted_is_held_by_the_pause_again(street: Street) ->
     await until(lambda: car.charging)
 
 
+async def test_a_box_that_will_not_be_held_any_more_is_stopped(street: Street) -> None:
+    driver, car = street.driver(), street.car()
+    box = await street.box(car)
+    await driver.apply(on(16))
+    await until(lambda: car.charging)
+    box.faults.rejected.add("SetChargingProfile")
+    before = len(profiles_heard(box))
+    await box.reboot(forgets=True)
+    await until(lambda: len(profiles_heard(box)) > before)
+    await seen_soon(driver)
+    await until(lambda: car.charging)  # nothing holds it any more
+    with pytest.raises(Refused, match="does not take a charging profile"):
+        await driver.apply(on(16, number=3))
+    report = await driver.apply(OFF)
+    assert report.on is False
+    assert not car.charging
+    assert box.transaction is None  # ended: it could not be paused
+
+
 async def test_a_lost_connection_is_taken_up_again(street: Street) -> None:
     driver, car = street.driver(), street.car()
     box = await street.box(car)

@@ -156,11 +156,7 @@ class Dialogue(ChargePoint):  # type: ignore[misc]  # the package ships no types
                 self._asked_who = True
                 await self.trigger("BootNotification")
             await self._learn()
-            for number, connector in self.box.connectors.items():
-                if connector.permanent is not None:
-                    await self.install(number, connector.permanent)
-        except Refused as error:
-            _log.warning("%s", error)
+            await self._hold_again()
         except (Unreachable, Garbled) as error:
             _log.warning("%s: could not be set up: %s", self._where, error)
         finally:
@@ -171,6 +167,19 @@ class Dialogue(ChargePoint):  # type: ignore[misc]  # the package ships no types
                 await self.trigger("MeterValues", number)
         except (Unreachable, Garbled) as error:
             _log.warning("%s", error)
+
+    async def _hold_again(self) -> None:
+        """Put the permanent profiles back; one that is refused now holds nothing, and the driver must know."""
+        for number, connector in self.box.connectors.items():
+            profile, connector.permanent = connector.permanent, None
+            if profile is None:
+                continue
+            try:
+                await self.install(number, profile)
+            except Refused as error:
+                _log.warning("%s", error)
+                continue
+            connector.permanent = profile
 
     async def _learn(self) -> None:
         try:

@@ -192,18 +192,22 @@ class Ocpp:
         """Allow nothing, and see the current go: some boxes take a limit of 0 A for 6 A. Then the charge is ended."""
         connector = self._connector(box)
         held = self._held(box)
-        if held is None or held.limit.watts > 0 or connector.draws:
-            await self._say(box, dialogue, wanted, hurry=True)
-        if await self._gone(dialogue, connector, PAUSE_S):
-            return
+        refusal = Refused(
+            f"{self._where}: said yes to a pause and the car goes on drawing",
+            hint="some chargers pause only when their smart charging is switched on: see its settings",
+        )
+        try:
+            if held is None or held.limit.watts > 0 or connector.draws:
+                await self._say(box, dialogue, wanted, hurry=True)
+            if await self._gone(dialogue, connector, PAUSE_S):
+                return
+        except Refused as error:
+            refusal = error
         if connector.transaction is not None:
             said = await dialogue.end(connector.transaction)
             if said == "Accepted" and await self._gone(dialogue, connector, STOP_S):
                 return
-        raise Refused(
-            f"{self._where}: said yes to a pause and the car goes on drawing",
-            hint="some chargers pause only when their smart charging is switched on: see its settings",
-        )
+        raise refusal
 
     async def _say(
         self, box: Box, dialogue: Dialogue, wanted: Limit, lease_s: float | None = None, *, hurry: bool = False
