@@ -13,6 +13,7 @@ from typing import Any
 
 from loadctl.core.judge import judge
 from loadctl.core.sayings import SAYINGS, Facts, span, watts
+from loadctl.core.step import think
 from loadctl.core.values import OFF, ON, Holder, Mode, Outcome, Site, Tick, Verdict
 from loadctl.core.walk import Case
 
@@ -38,6 +39,8 @@ class Explanation:
 
 def explain(site: Site, outcome: Outcome, tick: Tick, index: int) -> Explanation:
     """Explain the verdict on the load at `index` of `site.loads`."""
+    if not outcome.cases:  # a second in which nothing could change was decided without judging anybody
+        outcome = replace(outcome, cases=think(site, outcome.state, replace(tick, reports=())).cases)
     verdict = outcome.verdicts[index]
     chain = [
         SAYINGS[word](Facts(site, outcome, tick, index, case)) for word, case in _chain(verdict, outcome.cases[index])

@@ -1,0 +1,428 @@
+"""What each verdict says: a sentence with its numbers, and how long it holds if nothing else changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import inf, isfinite
+from typing import NamedTuple
+
+from loadctl.core.calendar import opens_at
+from loadctl.core.conditions import sentence as condition_sentence
+from loadctl.core.follow import LEFT_SHARE, Allowance, awaited, in_force, may_switch
+from loadctl.core.needs import left_s, level, pressing
+from loadctl.core.surplus import least_w, own_w, tallied, used_share
+from loadctl.core.units import spell
+from loadctl.core.values import OFF, ON, Away, Holder, Load, Mark, Mode, Outcome, Site, Standing, Tick, Verdict, Wish
+from loadctl.core.walk import Case
+
+
+class Saying(NamedTuple):
+    """`clause` is the reason, with its numbers; `head` what the load does because of it, "" if the clause tells.
+
+    `until_s`: so long it holds at least; None: that is no matter of time.
+    """
+
+    head: str
+    clause: str
+    until_s: float | None = None
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.head}: {self.clause}" if self.head else self.clause
+
+
+def watts(power_w: float) -> str:
+    """Spell a power: `1 210 W`."""
+    return f"{round(power_w):,} W".replace(",", " ")
+
+
+def span(seconds: float) -> str:
+    """Spell a duration: `45 s`, `3 min 20 s`, `2 h 05 min`."""
+    left = max(0, round(seconds))
+    if left < 120:
+        return f"{left} s"
+    if left < 3600:
+        return f"{left // 60} min" + (f" {left % 60} s" if left % 60 else "")
+    return f"{left // 3600} h {left % 3600 // 60:02d} min"
+
+
+def price(money: float) -> str:
+    """Spell a price: `0.12/kWh`."""
+    return spell(money, "/kWh")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A case in its surroundings. In `case` things may be lifted, `after` is what the tick has left of the load."""
+
+    site: Site
+    outcome: Outcome
+    tick: Tick
+    index: int
+    case: Case
+
+    @property
+    def load(self) -> Load:
+        return self.site.loads[self.index]
+
+    @property
+    def after(self) -> Standing:
+        return self.outcome.state.standings[self.index]
+
+    @property
+    def on(self) -> bool:
+        """As far as is known."""
+        return self.after.phase is not OFF and self.after.was_on is not False
+
+    @property
+    def free(self) -> str:
+        spare_w = self.case.power.spare_w
+        return "an unknown power" if spare_w is None else watts(max(0.0, spare_w))
+
+    @property
+    def imports(self) -> str:
+        import_w = self.case.power.import_w
+        return f"{watts(import_w)} from the grid" if import_w >= 0 else f"{watts(-import_w)} left to sell"
+
+    @property
+    def hold_left_s(self) -> float:
+        for_s = self.load.start_for_s if self.case.standing.phase is OFF else self.load.stop_for_s
+        return max(0.0, for_s - self.case.standing.held_s)
+
+    @property
+    def rest_left_s(self) -> float:
+        least_s = self.load.min_off_s if self.case.standing.phase is OFF else self.load.min_on_s
+        switched_at = self.case.standing.switched_at
+        return 0.0 if switched_at is None else max(0.0, least_s - (self.tick.at - switched_at))
+
+    @property
+    def day_left_s(self) -> float:
+        wall = self.tick.wall
+        midnight = datetime.combine(wall.date() + timedelta(days=1), datetime.min.time(), tzinfo=wall.tzinfo)
+        return midnight.timestamp() - wall.timestamp()
+
+    @property
+    def runs(self) -> str:
+        """What a load does that is on, or is being switched on."""
+        standing = self.after
+        if self.load.follow is None or standing.target_w is None or standing.phase is OFF:
+            return "runs" if standing.phase is ON else "starts"
+        one, set_w, draws_w = in_force(self.load, standing), standing.target_w, own_w(self.load, standing)
+        takes = ""
+        if standing.shown_at is None and draws_w < set_w - LEFT_SHARE * one.step_w:
+            takes = f", takes {watts(draws_w)}"
+        if not one.phases or not one.volts:
+            return f"runs at {watts(set_w)}{takes}"
+        amps = set_w / used_share(standing) / (one.volts * one.phases)
+        return f"charges with {amps:.3g} A on {_phases(one.phases)} ({watts(set_w)}{takes})"
+
+    def until(self, left_s_: float) -> str:
+        """`until 14:32`; the day with it if it is not today, and how long that is if it is not long."""
+        then = datetime.fromtimestamp(self.tick.wall.timestamp() + left_s_, self.tick.wall.tzinfo)
+        days = then.toordinal() - self.tick.wall.toordinal()
+        words = then.strftime("%H:%M" if days < 1 else "%a %H:%M" if days < 7 else "%d %b %H:%M")
+        return f"until {words}" + (f" ({span(left_s_)})" if left_s_ < 3600 else "")
+
+    def others(self, chosen: Iterable[int], otherwise: str) -> str:
+        return " and ".join(self.site.loads[index].name for index in chosen) or otherwise
+
+    def need(self, mark: Mark) -> str:
+        """`needs 2 h 10 min more by Tue 18:00`."""
+        standing, tick, need = self.case.standing, self.tick, mark.need
+        by = datetime.fromtimestamp(mark.due, tick.wall.tzinfo).strftime("%a %H:%M")
+        still_s = left_s(self.load, standing, mark, tick.at, tick.inputs)
+        if need.level is not None:
+            value = level(need, tick.inputs, tick.at)
+            now = "not known now" if value is None else f"{value:g} now"
+            return f"needs {need.level.input} at {need.level.target:g} by {by} ({now})"
+        if need.full:
+            return f"needs to be full by {by}"
+        if need.energy_wh is None:
+            return f"needs {span(still_s)} more by {by}"
+        had_wh = tallied(self.load, standing, tick.at).energy_wh - mark.tally.energy_wh
+        left_wh = need.energy_wh - had_wh if standing.need_left_wh is None else standing.need_left_wh
+        return f"needs {spell(max(0.0, round(left_wh, -1)), 'Wh')} more by {by}"
+
+
+Say = Callable[[Facts], Saying]
+
+
+def _phases(count: int) -> str:
+    return f"{count} phase{'s' if count > 1 else ''}"
+
+
+def _wants(f: Facts) -> str:
+    """`1 210 W free, needs 1 500 W`, without the time for which."""
+    look = f.case.look
+    room = f" and {watts(look.room_w)} that less important loads would leave" if look.room_w > 0 else ""
+    wants = f"needs {watts(look.start_w)}" if look.start_w > 0 else "buys what it lacks"
+    return f"{f.free} free{room}, {wants}"
+
+
+def _rest(f: Facts) -> Saying:
+    head = "pauses" if f.load.follow is not None else "rests"
+    if f.case.look.start_w == inf:
+        worth, sold = price(f.load.worth or 0.0), price(f.tick.outlook.export_price)
+        return Saying(head, f"its power is worth {worth} here and earns {sold} sold")
+    held = f" for {span(f.hold_left_s)}" if f.hold_left_s else ""
+    return Saying(head, _wants(f) + held, f.hold_left_s)
+
+
+def _wait_on(f: Facts) -> Saying:
+    return Saying("waits", f"{_wants(f)} for {span(f.hold_left_s)} more", f.hold_left_s)
+
+
+def _held_off(f: Facts) -> Saying:
+    rest = "its compressor rests" if f.load.compressor else "its minimum time off"
+    return Saying("waits", f"{rest} {f.until(f.rest_left_s)}", f.rest_left_s)
+
+
+def _held_on(f: Facts) -> Saying:
+    return Saying(f.runs, f"its minimum time on {f.until(f.rest_left_s)}", f.rest_left_s)
+
+
+def _room(f: Facts) -> Saying:
+    below = range(f.index + 1, len(f.site.loads))
+    asked = [index for index in below if f.outcome.cases[index].look.yields]
+    running = [index for index in below if f.outcome.state.standings[index].phase is not OFF]
+    return Saying("waits", f"{f.others(asked or running, 'a less important load')} makes room first, {_wants(f)}")
+
+
+def _yield(f: Facts) -> Saying:
+    above = range(f.index)
+    asking = [i for i in above if f.outcome.verdicts[i] in (Verdict.ROOM, Verdict.NEED_AT_RISK)]
+    hungry = [i for i in above if f.site.loads[i].follow is not None and f.outcome.state.standings[i].phase is ON]
+    takers = asking if f.case.look.yields else hungry
+    return Saying("stops", f"{f.others(takers, 'a more important load')} takes its power ({f.free})", 0.0)
+
+
+def _barred(f: Facts, clause: str, until_s: float | None) -> Saying:
+    return Saying("stops" if f.case.standing.phase is ON else "stays off", clause, until_s)
+
+
+def _window(f: Facts) -> Saying:
+    opens = opens_at(f.load.windows, f.tick.wall, f.tick.outlook.daylight)
+    if opens is None:
+        return _barred(f, "outside its hours, and none come within a year", None)
+    left_s_ = opens - f.tick.wall.timestamp()
+    return _barred(f, f"outside its hours {f.until(left_s_)}", left_s_)
+
+
+def _unmet(f: Facts) -> Saying:
+    when = f.load.when
+    said = condition_sentence(when, f.tick.inputs, f.tick.at, f.case.standing.truths) if when else "its `when`"
+    return _barred(f, said, None)
+
+
+def _enough(f: Facts) -> Saying:
+    load, had, before = f.load, tallied(f.load, f.case.standing, f.tick.at), f.case.standing.today
+    parts = []
+    if load.daily_runtime_s is not None:
+        parts.append(f"{span(had.runtime_s - before.runtime_s)} of {span(load.daily_runtime_s)}")
+    if load.daily_energy_wh is not None:
+        had_wh = round(had.energy_wh - before.energy_wh, -1)
+        parts.append(f"{spell(had_wh, 'Wh')} of {spell(load.daily_energy_wh, 'Wh')}")
+    return _barred(f, f"had {' and '.join(parts)} today, {f.until(f.day_left_s)}", f.day_left_s)
+
+
+def _spent(f: Facts) -> Saying:
+    starts = f.load.max_starts or 0
+    used = f"its start of today is used up, {f.until(f.day_left_s)}"
+    return _barred(
+        f, used if starts == 1 else f"its {starts} starts of today are used up, {f.until(f.day_left_s)}", f.day_left_s
+    )
+
+
+def _crowded(f: Facts) -> Saying:
+    least, most_w = least_w(f.load), f.site.max_import_w or 0.0
+    would_w = most_w - f.case.power.headroom_w + least
+    return Saying(
+        "waits", f"with its {watts(least)} {watts(would_w)} would come from the grid, at most {watts(most_w)}"
+    )
+
+
+def _shed(f: Facts) -> Saying:
+    grid_w = (f.tick.sample.grid_w if f.tick.sample else None) or 0.0
+    most = watts(f.site.max_import_w or 0.0)
+    return Saying("off at once", f"the house draws {watts(grid_w)} from the grid, at most {most}", 0.0)
+
+
+def _run(f: Facts) -> Saying:
+    return Saying(f.runs, f"{f.free} for it{_more_phases(f)}", f.hold_left_s)
+
+
+def _more_phases(f: Facts) -> str:
+    """Return what a charger would rather have than its present number of phases, and when it may."""
+    follow, standing, power, sample = f.load.follow, f.after, f.case.power, f.tick.sample
+    if follow is None or not standing.phases_held_s or sample is None or sample.grid_w is None:
+        return ""
+    cap_w = own_w(f.load, standing) + power.headroom_w
+    other = awaited(f.load, standing, Allowance(power.free_w, power.over_w, sample.grid_w, cap_w, f.case.asks.all_in))
+    if other is None or not other.phases:
+        return ""
+    name = _phases(other.phases)
+    if other.least_w < in_force(f.load, standing).least_w:
+        return f"; {name} in {span(follow.phase_down_s - standing.phases_held_s)} if no more comes"
+    if not may_switch(follow, standing, f.tick.at):
+        if standing.phases_at is None or standing.phase_changes >= follow.phase_changes:
+            return f"; {name} no more today, they changed {standing.phase_changes} times"
+        return f"; {name} not {f.until(follow.phase_pause_s - (f.tick.at - standing.phases_at))}"
+    return f"; {name} in {span(follow.phase_up_s - standing.phases_held_s)} if {watts(other.least_w)} stay"
+
+
+def _cheap(f: Facts) -> Saying:
+    buys, sells = f.tick.outlook.import_price, f.tick.outlook.export_price
+    sun = min(max((f.case.power.spare_w or 0.0) / least_w(f.load), 0.0), 1.0)
+    plan = f.outcome.state.plans[f.index] if f.outcome.state.plans else None
+    planned = plan.price if plan else None
+    pays = max(one for one in (planned, f.load.worth, -inf) if one is not None)
+    said = f"{f.free} for it, the rest is bought: a kWh costs {price(sun * sells + (1 - sun) * buys)}"
+    if planned is None or (f.load.worth is not None and f.load.worth >= planned):
+        return Saying(f.runs, f"{said} and is worth {price(pays)}", f.hold_left_s)
+    said += f", it pays up to {price(pays)}"
+    marks = sorted(f.case.standing.marks, key=lambda mark: mark.due)
+    mark = next((one for one in marks if left_s(f.load, f.case.standing, one, f.tick.at, f.tick.inputs) > 0), None)
+    if mark is not None and plan is not None:
+        start = next((start for due, start in plan.starts if due == mark.due), None)
+        from_ = "" if start is None else datetime.fromtimestamp(start, f.tick.wall.tzinfo).strftime(" from %a %H:%M")
+        said += f": {f.need(mark)}" + (f", else it must run{from_}" if from_ else "")
+    return Saying(f.runs, said, f.hold_left_s)
+
+
+def _wait_off(f: Facts) -> Saying:
+    if f.case.look.squeezed:
+        hungry = [i for i in range(f.index) if f.site.loads[i].follow is not None]
+        why = f"{f.others(hungry, 'a more important load')} could use its {watts(own_w(f.load, f.case.standing))}"
+    else:
+        why = _imported(f)
+    return Saying(f.runs, f"{why}, stops after {span(f.hold_left_s)} more{_more_phases(f)}", f.hold_left_s)
+
+
+def _imported(f: Facts) -> str:
+    limit_w = f.case.asks.stop_import_w
+    if not isfinite(limit_w):
+        return f.imports
+    limit = f"at most {watts(limit_w)}" if limit_w >= 0 else f"at least {watts(-limit_w)} asked"
+    return f"{f.imports}, {limit}"
+
+
+def _idle(f: Facts) -> Saying:
+    car = f.load.follow is not None and f.load.follow.ranges[0].phases is not None
+    why = "the car takes nothing, it is full or waits" if car else "its thermostat is open or its breaker is off"
+    return Saying("on, but draws nothing", f"{why}; the power goes to others", f.hold_left_s)
+
+
+def _need(f: Facts) -> Saying:
+    away = any(isinstance(wish, Away) for wish in f.tick.wishes)
+    mark = pressing(f.load, f.case.standing, f.tick, away=away)
+    if mark is None:
+        return Saying(f.runs, "a need, whatever the sun")
+    still_s = left_s(f.load, f.case.standing, mark, f.tick.at, f.tick.inputs)
+    until_s = max(0.0, min(still_s, mark.due - f.tick.wall.timestamp()))
+    return Saying(f.runs, f"{f.need(mark)}, whatever the sun", until_s)
+
+
+def _at_risk(f: Facts) -> Saying:
+    return _need(f)._replace(head="may not run now")
+
+
+def _mode(f: Facts) -> Saying:
+    mode = f.case.look.mode
+    if mode is Mode.OFF:
+        return Saying("off", "its mode is off")
+    return Saying(f.runs, f"its mode is {mode}" + (", sun or no sun" if mode is Mode.FAST else f", {f.free} for it"))
+
+
+def _busy(f: Facts) -> Saying:
+    if f.after.command_id is None:
+        return Saying("", "waits to hear from its switch")
+    left_s_ = max(0.0, f.site.answer_s - (f.tick.at - f.after.asked_at))
+    said = f"is being switched {'on' if f.after.wants_on else 'off'}, a fault if no answer comes in {span(left_s_)}"
+    return Saying("", said, left_s_)
+
+
+def _settling(f: Facts) -> Saying:
+    left_s_ = max(0.0, (f.case.standing.settled_at or 0.0) - f.tick.at)
+    return Saying("switched on just now", f"the meter has yet to show it, within {span(left_s_)}", left_s_)
+
+
+def _hand(f: Facts) -> Saying:
+    wishes = (wish for wish in f.tick.wishes if isinstance(wish, Wish))
+    wish = next((wish for wish in wishes if wish.load == f.load.name), None)
+    until = f.case.standing.hand_until if wish is None else wish.until
+    left_s_ = None if until is None else max(0.0, until - f.tick.at)
+    state = "on" if (f.on if wish is None else wish.on) else "off"
+    return Saying("", f"held {state} by hand" + ("" if left_s_ is None else f" {f.until(left_s_)}"), left_s_)
+
+
+def _safe(f: Facts) -> str:
+    return f"{'on' if f.load.safe_on else 'off'}, its safe state"
+
+
+def _blind(f: Facts) -> Saying:
+    since = f.outcome.state.blind_since
+    left_s_ = f.site.hold_s if since is None else max(0.0, f.site.hold_s - (f.tick.at - since))
+    why = f"no reading to trust{'' if since is None else f' for {span(f.tick.at - since)}'}"
+    if f.case.sight.lost:
+        return Saying(_safe(f), why)
+    keeps = "runs on" if f.on else "stays off"
+    return Saying(f"{keeps} for {span(left_s_)}", why, left_s_ if f.on is not f.load.safe_on else None)
+
+
+def _outage(f: Facts) -> Saying:
+    steady, below_pct, soc_pct = f.outcome.state.steady_since, f.load.shed_below_pct, f.case.sight.soc_pct
+    left_s_ = None if steady is None else max(0.0, f.site.steady_s - (f.tick.at - steady))
+    why = "the grid is gone" if left_s_ is None else f"the grid is back and has to be steady for {span(left_s_)} more"
+    if below_pct is not None and soc_pct is not None and soc_pct >= below_pct:
+        return Saying("left as it is", f"{why}; the battery has {soc_pct:g} %, enough above {below_pct:g} %", left_s_)
+    return Saying(_safe(f), why, left_s_)
+
+
+def _fault(f: Facts) -> Saying:
+    standing, at = f.after, f.tick.at
+    said = standing.detail or "its switch does not do what it is told"
+    retries = standing.retry_at is not None and (standing.phase is OFF or not standing.wants_on)
+    if retries and standing.retry_at is not None and standing.retry_at >= at:
+        return Saying("fault", f"{said}; next try in {span(standing.retry_at - at)}", standing.retry_at - at)
+    if standing.wants_on and standing.holder is not Holder.HAND:
+        left_s_ = max(0.0, f.load.min_on_s - (at - standing.since))
+        return Saying("fault", f"{said}; told to go off if nothing is heard for {span(left_s_)} more", left_s_)
+    return Saying("fault", f"{said}; asked again and again")
+
+
+SAYINGS: dict[Verdict, Say] = {
+    Verdict.REST: _rest,
+    Verdict.WAIT_ON: _wait_on,
+    Verdict.HELD_OFF: _held_off,
+    Verdict.ROOM: _room,
+    Verdict.SPENT: _spent,
+    Verdict.WINDOW: _window,
+    Verdict.UNMET: _unmet,
+    Verdict.ENOUGH: _enough,
+    Verdict.CROWDED: _crowded,
+    Verdict.AWAY: lambda f: Saying("cannot run", f.case.standing.detail or "its device says so"),
+    Verdict.WELDED: lambda f: Saying(
+        "alarm", f"it draws {watts(f.after.measured_w or 0.0)} although its switch is off; is it welded?"
+    ),
+    Verdict.START: lambda f: Saying("starts", f"{f.free} free for {span(f.load.start_for_s)}", 0.0),
+    Verdict.STOP: lambda f: Saying("stops", f"{_imported(f)}, for {span(f.load.stop_for_s)}", 0.0),
+    Verdict.YIELD: _yield,
+    Verdict.SHED: _shed,
+    Verdict.RUN: _run,
+    Verdict.CHEAP: _cheap,
+    Verdict.WAIT_OFF: _wait_off,
+    Verdict.HELD_ON: _held_on,
+    Verdict.NEED: _need,
+    Verdict.IDLE: _idle,
+    Verdict.MODE: _mode,
+    Verdict.BUSY: _busy,
+    Verdict.SETTLING: _settling,
+    Verdict.NEED_AT_RISK: _at_risk,
+    Verdict.HAND: _hand,
+    Verdict.BLIND: _blind,
+    Verdict.OUTAGE: _outage,
+    Verdict.SHUTDOWN: lambda f: Saying(_safe(f), "loadctl stops, or the load left the rules"),
+    Verdict.FAULT: _fault,
+}
