@@ -27,6 +27,7 @@ from loadctl.core.values import (
     Standing,
     State,
     Tick,
+    Verdict,
 )
 
 PROBES_W = (400.0, 50.0)  # how far around a reading the same may well be decided
@@ -46,7 +47,9 @@ class Calm(NamedTuple):
     wishes: tuple[AnyWish, ...]
     inputs: Mapping[str, Input] | None
     outlook: Outlook | None
-    outcome: Outcome
+    verdicts: tuple[Verdict, ...]
+    surplus_w: float
+    spare_w: tuple[float | None, ...]
 
 
 def again(state: State, tick: Tick) -> Outcome | None:
@@ -65,7 +68,6 @@ def again(state: State, tick: Tick) -> Outcome | None:
         return None
     if calm.outlook is not None and not _same_prices(tick.outlook, calm.outlook):
         return None
-    before = calm.outcome
     less_w = grid_w - calm.grid_w
     kept = State(
         state.standings,
@@ -79,8 +81,8 @@ def again(state: State, tick: Tick) -> Outcome | None:
         state.planned_at,
         calm,
     )
-    spare_w = tuple([None if spare is None else spare - less_w for spare in before.spare_w])
-    return Outcome(kept, before.verdicts, (), (before.surplus_w or 0.0) - less_w, spare_w)
+    spare_w = tuple([None if spare is None else spare - less_w for spare in calm.spare_w])
+    return Outcome(kept, calm.verdicts, (), calm.surplus_w - less_w, spare_w)
 
 
 def may_rest(before: State, outcome: Outcome) -> bool:
@@ -118,7 +120,9 @@ def rest(site: Site, tick: Tick, sample: Sample, outcome: Outcome, low_w: float,
         tick.wishes,
         tick.inputs if asks else None,
         tick.outlook if priced else None,
-        outcome,
+        outcome.verdicts,
+        outcome.surplus_w or 0.0,
+        outcome.spare_w,
     )
     state = outcome.state
     return State(

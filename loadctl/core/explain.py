@@ -20,6 +20,7 @@ from loadctl.core.walk import Case
 __all__ = ["Explanation", "explain", "span", "watts"]
 
 _OWN_TIME = frozenset({Verdict.BUSY, Verdict.BLIND, Verdict.OUTAGE, Verdict.FAULT})  # what follows has to wait for it
+_POWERED = frozenset({Verdict.RUN, Verdict.CHEAP, Verdict.IDLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Explanation:
 def explain(site: Site, outcome: Outcome, tick: Tick, index: int) -> Explanation:
     """Explain the verdict on the load at `index` of `site.loads`."""
     if not outcome.cases:  # a second in which nothing could change was decided without judging anybody
-        outcome = replace(outcome, cases=think(site, outcome.state, replace(tick, reports=())).cases)
+        outcome = outcome._replace(cases=think(site, outcome.state, replace(tick, reports=())).cases)
     verdict = outcome.verdicts[index]
     chain = [
         SAYINGS[word](Facts(site, outcome, tick, index, case)) for word, case in _chain(verdict, outcome.cases[index])
@@ -57,18 +58,17 @@ def explain(site: Site, outcome: Outcome, tick: Tick, index: int) -> Explanation
 
 def _chain(verdict: Verdict, case: Case) -> Iterator[tuple[Verdict, Case]]:
     """Yield the verdict, and then each that follows when all before it are lifted, until the load would switch."""
-    seen: set[Verdict] = set()
-    while verdict not in seen:
-        yield verdict, case
-        seen.add(verdict)
-        lift = _LIFTS.get(verdict)
-        if lift is None:
-            return
-        case, former = lift(case), verdict
+    yield verdict, case
+    seen = {verdict}
+    _, turn_on = judge(case.load, case.standing, case.sight, case.look)
+    while turn_on is None and verdict in _LIFTS:
+        case, former = _LIFTS[verdict](case), verdict
         verdict, turn_on = judge(case.load, case.standing, case.sight, case.look)
-        switches = turn_on is not None and former is not Verdict.HELD_ON  # of that one the reason to stop is told
-        if switches or (case.power.spare_w is None and verdict is Verdict.RUN):
+        told = turn_on is None or former is Verdict.HELD_ON  # of that one the reason to stop is told
+        if not told or verdict in seen or (case.power.spare_w is None and verdict in _POWERED):
             return
+        seen.add(verdict)
+        yield verdict, case
 
 
 def _look(**fields: Any) -> Callable[[Case], Case]:

@@ -32,9 +32,9 @@ def step(site: Site, state: State, tick: Tick) -> Outcome:
     outcome = think(site, state, tick)
     sample = tick.sample
     if sample is None or sample.grid_w is None or not may_rest(state, outcome):
-        return outcome if outcome.state.calm is None else replace(outcome, state=replace(outcome.state, calm=None))
+        return outcome if outcome.state.calm is None else outcome._replace(state=replace(outcome.state, calm=None))
     low_w, high_w = (_alike(site, state, tick, sample, outcome, sign) for sign in (-1.0, 1.0))
-    return replace(outcome, state=rest(site, tick, sample, outcome, low_w, high_w, PLAN_EVERY_S))
+    return outcome._replace(state=rest(site, tick, sample, outcome, low_w, high_w, PLAN_EVERY_S))
 
 
 def _alike(site: Site, state: State, tick: Tick, sample: Sample, outcome: Outcome, sign: float) -> float:

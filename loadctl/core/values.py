@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from datetime import time as TimeOfDay  # noqa: N812 - a Clock has a `time`
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from loadctl.core.conditions import Condition
 
@@ -560,8 +560,7 @@ class State:
     calm: Any = field(default=None, compare=False, repr=False)  # calm.Calm: only ever saves thinking
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a tick decided. `verdicts` and `spare_w` in the order of `Site.loads`; `commands` only what changes.
 
     `surplus_w`: power free for all our loads together (what they draw added back); None while blind. `spare_w`: for
