@@ -258,7 +258,7 @@ class Daemon:
         )
         self.state = replace(self.state, standings=tuple(standings))
         tick = replace(tick, at=at, wall=self._wall(), reports=confirmed)
-        self.memory.note(tick, replace(outcome, state=self.state, commands=()), sessions=self.energy.sessions)
+        self.memory.note(tick, outcome._replace(state=self.state, commands=()), sessions=self.energy.sessions)
 
     def _status(self, tick: Tick, outcome: Outcome) -> str:
         grid_w = tick.sample.grid_w if tick.sample is not None and outcome.state.blind_since is None else None

@@ -1,7 +1,8 @@
 """Carries wishes to the actuators and facts back. Each actuator has its own mailbox, so that a slow one delays nobody.
 
-A mailbox does one thing at a time, in this order: the latest wish, a lease to renew, a look at the real state. It has
-no clock of its own to wake by: the daemon's tick rings it. So a daemon that hangs renews nothing, and the leases end.
+A mailbox does one thing at a time, in this order: the latest wish, a lease to renew, a look at the real state, a car
+that sleeps. It has no clock of its own to wake by: the daemon's tick rings it. So a daemon that hangs renews nothing,
+and the leases end.
 
 Each load has its device: who else answers at the address is not switched, neither on nor off.
 """
@@ -12,22 +13,27 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from loadctl.core.judge import refuses_off
 from loadctl.core.values import ON, Command, Load, Report, Site, State
-from loadctl.drivers import Actuator, Clock
+from loadctl.drivers import Actuator, Clock, Wakeable
 from loadctl.errors import DeviceError, Refused, Unreachable
+from loadctl.service.waking import Sleep
 
 ANSWER_LIMIT_S = 30.0  # real seconds; a driver's own time-outs are shorter
+CHANGE_LIMIT_S = 50.0  # real seconds for an ON: a charger may change phases on the way, and its car takes its time
+OVERTAKEN_S = 5.0  # real seconds for what is under way to end when the load must go off
 LONGEST_PAUSE_S = 60.0  # how rarely an actuator that does not answer is still looked at
 SAFE_LIMIT_S = 10.0  # real seconds for all loads together to reach their safe state
 SAFE_RETRY_S = 0.5
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
 BeforeOn = Callable[[], Awaitable[object]]
 
@@ -48,7 +54,8 @@ class Mailbox:
     """One actuator and what is to be done with it.
 
     `identity`: the device that the load is known to have; the first one that answers, if None. `before_on` is awaited
-    before a wish to switch on leaves, unless another wish overtakes it. `looked`: the real state was asked for once.
+    before a wish to switch on leaves, unless another wish overtakes it; to set anew what is on, nothing is waited for.
+    `looked`: the real state was asked for once.
     """
 
     def __init__(
@@ -73,7 +80,8 @@ class Mailbox:
         self._bell = asyncio.Event()
         self._wish: Command | None = None
         self._renewal: Command | None = None
-        self._held: Command | None = None  # the last ON that the device took
+        self._held: Command | None = None  # the last ON that the device took, with what it was set to then
+        self._sleep = Sleep()
         self._leased_at: float | None = None  # when it was sent: the lease cannot end before `lease_s` from here
         self._renew_at = -math.inf
         self._look_at = -math.inf
@@ -124,6 +132,8 @@ class Mailbox:
                 await self._renew(renewal)
             elif self._clock.now() >= self._look_at:
                 await self._look()
+            elif isinstance(self.actuator, Wakeable) and self._sleep.over(self._clock.now()):
+                await self._rouse(self.actuator)
             else:
                 self._bell.clear()
                 await self._bell.wait()
@@ -163,14 +173,56 @@ class Mailbox:
             if self._wish is not None:
                 self._counts.superseded[self.load] += 1
                 return
-        if command.watts > 0 and not await self._may_leave():
+        if command.watts > 0 and not self._is_on() and not await self._may_leave():
             self._counts.superseded[self.load] += 1
             return
         sent_at = self._clock.now()
-        report = await self._ask(self.actuator.apply(command))
+        if command.watts <= 0:
+            report: Report | None = await self._ask(self.actuator.apply(command))
+        else:
+            report = await self._unless_overtaken(self._ask(self.actuator.apply(command), CHANGE_LIMIT_S))
+        if report is None:
+            self._counts.superseded[self.load] += 1
+            return
         self._deliver(replace(report, command_id=command.id))
         if report.error is None:
             self._took(command, sent_at)
+
+    def _is_on(self) -> bool:
+        """Tell whether the load was on when it was last seen: then a wish for more than 0 W only sets it anew."""
+        return self._held is not None or (self._seen is not None and self._seen.on is True)
+
+    async def _unless_overtaken(self, answer: Coroutine[Any, Any, T]) -> T | None:
+        """Return the answer; None if the load must go off and what is under way did not end soon.
+
+        A charger that changes phases waits for its car, and an OFF must not wait for that.
+        """
+        asked = asyncio.ensure_future(answer)
+        asked.add_done_callback(lambda _: self._bell.set())
+        try:
+            while not asked.done() and (self._wish is None or self._wish.watts > 0):
+                self._bell.clear()
+                await self._bell.wait()
+            if not asked.done():
+                await asyncio.wait({asked}, timeout=OVERTAKEN_S)
+        finally:
+            if not asked.done():
+                asked.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asked
+        return None if asked.cancelled() else asked.result()
+
+    async def _rouse(self, charger: Wakeable) -> None:
+        """Wake a car; a charger that cannot is no fault of the load."""
+        _log.info("%s: the car is plugged in and takes nothing: waking it", self.load)
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT_S):
+                await self._unless_overtaken(charger.wake())
+        except DeviceError as error:
+            _log.warning("%s: the car could not be woken: %s", self.load, error)
+        except TimeoutError:
+            _log.warning("%s: the car could not be woken: no whole answer in %.0f s", self.load, ANSWER_LIMIT_S)
+        self._look_at = -math.inf
 
     async def _refusal(self) -> Report | None:
         """Ask a device that we have not seen yet who it is; None: nothing speaks against switching it off."""
@@ -218,15 +270,15 @@ class Mailbox:
             _log.warning("%s: its lease cannot be renewed: %s; %s", self.load, report.detail, ends)
         self._lease_told = True
 
-    async def _ask(self, answer: Awaitable[Report]) -> Report:
+    async def _ask(self, answer: Awaitable[Report], limit_s: float = ANSWER_LIMIT_S) -> Report:
         """Return what the device says or, as a report with `error`, why it says nothing."""
         try:
-            async with asyncio.timeout(ANSWER_LIMIT_S):
+            async with asyncio.timeout(limit_s):
                 report = await answer
         except DeviceError as error:
             return self._failed(error)
         except TimeoutError:
-            return self._failed(Unreachable(f"no whole answer in {ANSWER_LIMIT_S:.0f} s"))
+            return self._failed(Unreachable(f"no whole answer in {limit_s:.0f} s"))
         self._identity = self._identity or report.identity
         self._stranger = report.identity not in {None, self._identity}
         if self._stranger:
@@ -243,6 +295,7 @@ class Mailbox:
         self._pause_s = self.actuator.every_s
         self._look_at = self._clock.now() + self._pause_s
         self._seen = replace(report, load=self.load)
+        self._sleep.note(report)
         if report.on is False:
             self._held = self._leased_at = None
         return self._seen
