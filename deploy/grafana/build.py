@@ -18,7 +18,6 @@ OUTPUT = Path(__file__).with_name("dashboards") / "loadctl.json"
 COLUMNS = 24
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 HOME = '{instance="$instance"}'
-SEEN = "unless on (instance) loadctl_blind == 1"  # a stale reading is no reading
 
 Json = dict[str, Any]
 
@@ -39,11 +38,13 @@ VERDICT_COLOURS = {
     Verdict.SETTLING: YELLOW,
     Verdict.WAIT_ON: YELLOW,
     Verdict.RUN: GREEN,
+    Verdict.CHEAP: GREEN,
     Verdict.WAIT_OFF: GREEN,
     Verdict.HELD_ON: GREEN,
     Verdict.IDLE: GREEN,
     Verdict.NEED: BLUE,
     Verdict.HAND: PURPLE,
+    Verdict.MODE: PURPLE,
     Verdict.SHED: ORANGE,
     Verdict.CROWDED: ORANGE,
     Verdict.NEED_AT_RISK: ORANGE,
@@ -158,10 +159,10 @@ def page() -> Iterator[tuple[int, list[Json]]]:
     yield 4, [
         stat("Surplus", f"loadctl_surplus_power_watts{HOME}", "watt", ((None, GREY), (1, GREEN)),
              about="Free for all appliances together, what they draw now included."),
-        stat("Grid", f"loadctl_grid_power_watts{HOME} {SEEN}", "watt", ((None, GREEN), (0, ORANGE)),
+        stat("Grid", f"loadctl_grid_power_watts{HOME}", "watt", ((None, GREEN), (0, ORANGE)),
              about="Import above 0, export below."),
-        stat("Sun", f"loadctl_pv_power_watts{HOME} {SEEN}", "watt", calm),
-        stat("House", f"loadctl_house_power_watts{HOME} {SEEN}", "watt", calm),
+        stat("Sun", f"loadctl_pv_power_watts{HOME}", "watt", calm),
+        stat("House", f"loadctl_house_power_watts{HOME}", "watt", calm),
         stat("Meter", f"loadctl_blind{HOME}", "", ((None, GREEN), (1, RED)), defaults=yes_or_no("blind", "read"),
              about="Blind: there is no reading to trust, and all loads are in their safe state."),
         stat("Rules", f"loadctl_rules_reload_success{HOME}", "", ((None, RED), (1, GREEN)),
@@ -171,10 +172,10 @@ def page() -> Iterator[tuple[int, list[Json]]]:
         lines(
             "Power", COLUMNS,
             [
-                query(f"loadctl_grid_power_watts{HOME} {SEEN}", "grid"),
-                query(f"loadctl_pv_power_watts{HOME} {SEEN}", "sun"),
-                query(f"loadctl_house_power_watts{HOME} {SEEN}", "house"),
-                query(f"loadctl_battery_power_watts{HOME} {SEEN}", "battery"),
+                query(f"loadctl_grid_power_watts{HOME}", "grid"),
+                query(f"loadctl_pv_power_watts{HOME}", "sun"),
+                query(f"loadctl_house_power_watts{HOME}", "house"),
+                query(f"loadctl_battery_power_watts{HOME}", "battery"),
                 query(f"loadctl_surplus_power_watts{HOME}", "surplus"),
             ],
             unit="watt",
@@ -191,13 +192,30 @@ def page() -> Iterator[tuple[int, list[Json]]]:
         timeline("Why", numbered("appliance_verdict", "verdict", list(Verdict)),
                  [(word, VERDICT_COLOURS.get(word, GREY)) for word in Verdict],
                  "The decision and its reason. Grey idle, yellow about to change, green runs on the sun, "
-                 "blue must run, purple held by hand, orange the fuse or a need in danger, red something is broken."),
+                 "blue must run, purple held by hand or run in a mode, orange the fuse or a need in danger, "
+                 "red something is broken."),
     ]  # fmt: skip
     yield 8, [
-        lines("Appliances", 16, [query(of_appliances("appliance_power_watts"), "{{appliance}}")], unit="watt",
+        lines("Appliances", 8, [query(of_appliances("appliance_power_watts"), "{{appliance}}")], unit="watt",
               stacked=True),
+        lines("Set to draw", 8, [query(of_appliances("appliance_target_power_watts"), "{{appliance}}")], unit="watt",
+              about="What cars and heaters with a range of power are told; what they draw is beside it."),
         lines("Left to start on, or to run on", 8,
               [query(of_appliances("appliance_spare_power_watts"), "{{appliance}}")], unit="watt"),
+    ]  # fmt: skip
+    source = of_appliances("appliance_source_joules_total")
+    yield 7, [
+        lines("Prices of a kWh", 8,
+              [query(f"loadctl_import_price_per_kwh{HOME}", "from the grid"),
+               query(f"loadctl_export_price_per_kwh{HOME}", "to the grid"),
+               query(of_appliances("appliance_price_limit_per_kwh"), "{{appliance}} pays at most")], unit="short",
+              overrides=[coloured("from the grid", RED), coloured("to the grid", YELLOW)]),
+        lines("Sun still to come today", 8, [query(f"loadctl_expected_surplus_joules{HOME} / 3.6e6", "expected")],
+              unit="kwatth", about="What the sun is expected to leave until midnight, learned from this house."),
+        lines("Sun and grid", 8,
+              [query(f"sum by (source) (rate({source}[$__rate_interval]))", "{{source}}")], unit="watt", stacked=True,
+              overrides=[coloured("sun", YELLOW), coloured("grid", RED)],
+              about="Where the power of the appliances comes from; what is imported counts for the least important."),
     ]  # fmt: skip
     used = of_appliances("appliance_energy_joules_total")
     yield 6, [

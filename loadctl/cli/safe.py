@@ -6,12 +6,13 @@ import asyncio
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
 if TYPE_CHECKING:
-    from loadctl.config import House
+    from loadctl.actuators.gpio import GpioOptions
+    from loadctl.config import Device, House
 
 LIMIT_S = 15.0
 
@@ -41,9 +42,8 @@ def safe(file: Path, *, state_dir: Path | None) -> None:
 async def _make_safe(house: House, chosen: Path | None) -> dict[str, str]:
     """Return the loads that could not be made safe, with the reasons."""
     from loadctl.actuators.gpio_release import drive_safe
-    from loadctl.core.values import Command
     from loadctl.drivers import LoopClock, Shared
-    from loadctl.service.changeover import address
+    from loadctl.service.changeover import address, safe_wish
     from loadctl.service.memory import FILE, state_dir
     from loadctl.service.store import read_saved
     from loadctl.service.switchboard import Mailbox, make_safe
@@ -54,17 +54,24 @@ async def _make_safe(house: House, chosen: Path | None) -> dict[str, str]:
     wishes, failures = [], {}
     for rule in house.site.loads:
         device = house.actuators[rule.name]
-        if device.driver == "gpio":
+        pin = _pin(device)
+        if pin is not None:
             # a pin that is let go of turns off; only from outside it can be left on
-            for error in drive_safe([(device.options, rule.safe_on)]):
+            for error in drive_safe([(pin, rule.safe_on)]):
                 failures[rule.name] = str(error)
             continue
         row = known.get(rule.name)
         identity = row.identity if row is not None and row.address == address(device) else None
         mailbox = Mailbox(rule.name, device.build(shared), shared.clock, identity=identity)
-        wishes.append((mailbox, Command(0, rule.name, rule.power_w if rule.safe_on else 0.0, lease_s=rule.lease_s)))
+        wishes.append((mailbox, safe_wish(rule)))
     for (mailbox, _), report in zip(wishes, await make_safe(wishes, LIMIT_S), strict=True):
         if report.error is not None:
             failures[mailbox.load] = report.detail
         await mailbox.close()
     return failures
+
+
+def _pin(device: Device) -> GpioOptions | None:
+    """Return the pin that a load hangs on, None if it hangs on none."""
+    options = device.options.relay if device.driver == "gpio-burst" else device.options
+    return cast("GpioOptions", options) if device.driver in {"gpio", "gpio-burst"} else None

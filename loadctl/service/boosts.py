@@ -11,9 +11,9 @@ from loadctl.core.calendar import instant
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, left_s
 from loadctl.core.surplus import tallied
 from loadctl.core.units import read, spell
-from loadctl.core.values import OFF, Away, Boost, Clock, Level, Load, Mark, Mode, ModeWish, Need, Standing, Wish
+from loadctl.core.values import OFF, Away, Boost, Clock, Level, Load, Mark, Mode, Need, Standing, Wish
 from loadctl.errors import LoadctlError
-from loadctl.service.hands import People, find, released, without
+from loadctl.service.hands import People, find, mode_of, released, without
 
 DAY_S = 86400.0
 LONGEST_BOOST_S = 7 * DAY_S
@@ -33,7 +33,7 @@ def boost(people: People, name: str, what: str, by: str | None) -> tuple[People,
         if others == people.wishes:
             raise LoadctlError(f"{name}: it has no boost")
         return replace(people, wishes=others), f"{name}: no boost any more"
-    if _mode(people, rule) is Mode.OFF:
+    if mode_of(people.wishes, rule) is Mode.OFF:
         raise LoadctlError(f"{name}: its mode is off, then it gets no boost: `loadctl mode {name} solar` first")
     goal, said = _goal(people, rule, what)
     takes_s = _takes_s(rule, standing, goal, people.at)
@@ -67,11 +67,6 @@ def away(people: People, until: str) -> tuple[People, str]:
     if left > LONGEST_AWAY_S:
         raise LoadctlError("away for more than a year: `loadctl away on` has no end")
     return replace(people, wishes=(*others, Away(people.at + left))), f"away: needs wait until {end:%a %Y-%m-%d %H:%M}"
-
-
-def _mode(people: People, rule: Load) -> Mode:
-    chosen = (wish.mode for wish in people.wishes if isinstance(wish, ModeWish) and wish.load == rule.name)
-    return next(chosen, rule.mode)
 
 
 def _goal(people: People, rule: Load, what: str) -> tuple[Need, str]:

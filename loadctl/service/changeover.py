@@ -16,7 +16,18 @@ def safe_command(rule: Load, standing: Standing, at: float) -> Command | None:
     rested_s = at - (standing.since if standing.switched_at is None else standing.switched_at)
     if rule.safe_on and rule.compressor and standing.was_on is not True and rested_s < rule.min_off_s:
         return None
-    return Command(0, rule.name, rule.power_w if rule.safe_on else 0.0, lease_s=rule.lease_s)
+    return safe_wish(rule)
+
+
+def safe_wish(rule: Load) -> Command:
+    """Return the command for a load's safe state: off or, where the rules say so, all it can take."""
+    if not rule.safe_on:
+        return Command(0, rule.name, 0.0, lease_s=rule.lease_s)
+    if rule.follow is None:
+        return Command(0, rule.name, rule.power_w, lease_s=rule.lease_s)
+    most = rule.follow.ranges[-1]
+    amps = most.most_w / (most.volts * most.phases) if most.volts and most.phases else None
+    return Command(0, rule.name, most.most_w, most.phases, rule.lease_s, amps)
 
 
 def carry_over(old: Site, state: State, house: House, kept: set[str], at: float, day: int) -> State:
@@ -39,7 +50,7 @@ def carry_over(old: Site, state: State, house: House, kept: set[str], at: float,
         if [(need.by, need.days) for need in rule.needs] != [(need.by, need.days) for need in former.needs]:
             standing = replace(standing, marks=())
         standings.append(standing)
-    return replace(state, standings=tuple(standings))
+    return replace(state, standings=tuple(standings), plans=(), planned_at=None, calm=None)
 
 
 def _exchanged(standing: Standing, at: float) -> Standing:

@@ -225,7 +225,8 @@ class Daemon:
     def _tick(self, *, shutdown: bool = False) -> None:
         at = self.ticked_at = self.clock.now()
         self.late_s, self._beat = self._beat, None
-        self.wishes = tuple(wish for wish in self.wishes if wish.until is None or at < wish.until)
+        if any(wish.until is not None and at >= wish.until for wish in self.wishes):
+            self.wishes = tuple(wish for wish in self.wishes if wish.until is None or at < wish.until)
         wall, sample, reports = self._wall(), self.reader.sample, self.switchboard.take()
         if sample is not None and sample is not self._noted:
             self._noted = sample

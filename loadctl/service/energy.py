@@ -30,6 +30,10 @@ class Origin:
         return self.sun_wh + self.grid_wh
 
     @property
+    def parts(self) -> dict[str, float]:
+        return {"sun": self.sun_wh, "grid": self.grid_wh}
+
+    @property
     def sun_share(self) -> float | None:
         """Which part came from the sun; None: there was no energy."""
         return self.sun_wh / self.wh if self.wh > 0 else None

@@ -73,6 +73,12 @@ def modes(rule: Load) -> tuple[Mode, ...]:
     return tuple(mode for mode in Mode if mode is not Mode.SOLAR_MIN or rule.follow is not None)
 
 
+def mode_of(wishes: Iterable[AnyWish], rule: Load) -> Mode:
+    """Return the mode that a load is in: as a person chose, else as its rules say."""
+    chosen = (wish.mode for wish in wishes if isinstance(wish, ModeWish) and wish.load == rule.name)
+    return next(chosen, rule.mode)
+
+
 def span_of(rule: Load, for_s: float | None) -> float:
     """Return for how long a wish holds. Raises LoadctlError for what is no time to hold a load."""
     if for_s is None:
@@ -91,7 +97,7 @@ def released(people: People, index: int) -> People:
     if standings[index].holder is not Holder.HAND:
         return people
     standings[index] = replace(standings[index], holder=Holder.RULE, hand_until=None)
-    return replace(people, state=replace(people.state, standings=tuple(standings)))
+    return replace(people, state=replace(people.state, standings=tuple(standings), calm=None))
 
 
 def without(wishes: Iterable[AnyWish], kind: type[AnyWish], name: str | None = None) -> tuple[AnyWish, ...]:

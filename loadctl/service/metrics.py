@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
@@ -20,8 +21,10 @@ from prometheus_client.metrics_core import Metric
 import loadctl
 from loadctl.core.explain import explain
 from loadctl.core.surplus import tallied
-from loadctl.core.values import OFF, ON, Load, Outcome, Phase, Standing, Tick, Verdict
+from loadctl.core.values import OFF, ON, Away, Load, Outcome, Phase, Plan, Standing, Tick, Verdict
 from loadctl.service.daemon import Daemon
+from loadctl.service.energy import Origin
+from loadctl.service.hands import mode_of, modes
 
 
 class Row(NamedTuple):
@@ -41,6 +44,12 @@ METRICS = (
     Row("battery_power_watts", "gauge", (), "Power from (+) or to (-) the battery."),
     Row("battery_charge_ratio", "gauge", (), "How full the battery is, 0 to 1."),
     Row("surplus_power_watts", "gauge", (), "Power free for all loads together, what they draw now included."),
+    Row("expected_surplus_joules", "gauge", (), "Energy that the sun is expected to leave until midnight."),
+    Row("import_price_per_kwh", "gauge", (), "What a kWh from the grid costs now."),
+    Row("export_price_per_kwh", "gauge", (), "What a kWh to the grid earns now."),
+    Row("input_value", "gauge", ("input",), "Value of a named input in its base unit; yes is 1, no is 0."),
+    Row("input_age_seconds", "gauge", ("input",), "Age of the last value of a named input."),
+    Row("away", "gauge", (), "1 while nobody is at home and needs wait."),
     Row("reading_age_seconds", "gauge", (), "Age of the last reading of the meter."),
     Row("blind", "gauge", (), "1 while there is no reading to trust."),
     Row("grid_up", "gauge", (), "1 while the public grid is there, 0 in an outage."),
@@ -48,12 +57,20 @@ METRICS = (
     Row("meter_errors_total", "counter", ("kind",), "Readings that the meter did not give, by what went wrong."),
     Row("appliance_phase", "gauge", ("appliance", "phase"), "1 for the phase that the appliance is in, 0 for others."),
     Row("appliance_verdict", "gauge", ("appliance", "verdict"), "1 for the verdict that holds now, 0 for others."),
+    Row("appliance_mode", "gauge", ("appliance", "mode"), "1 for the mode that it is in, 0 for others."),
     Row("appliance_power_watts", "gauge", ("appliance",), "What it draws: measured, else learned, else by the rules."),
+    Row("appliance_target_power_watts", "gauge", ("appliance",), "What it is set to draw, if it has a range of power."),
+    Row("appliance_phases", "gauge", ("appliance",), "On how many phases it charges: measured, else as it was set."),
+    Row("appliance_phase_changes_today", "gauge", ("appliance",), "How often it changed between phases today."),
+    Row("appliance_price_limit_per_kwh", "gauge", ("appliance",), "What it pays for a kWh now at most, if it says so."),
     Row("appliance_spare_power_watts", "gauge", ("appliance",), "Power that it could start on, or has left while on."),
     Row("appliance_next_change_seconds", "gauge", ("appliance",), "Earliest moment at which its verdict could change."),
     Row("appliance_starts_total", "counter", ("appliance",), "How often it was switched on."),
     Row("appliance_on_seconds_total", "counter", ("appliance",), "How long it has been on."),
     Row("appliance_energy_joules_total", "counter", ("appliance",), "Energy that it has used."),
+    Row("appliance_source_joules_total", "counter", ("appliance", "source"), "Energy since the start: sun or grid."),
+    Row("appliance_session_joules", "gauge", ("appliance",), "What the car has had since it was plugged in."),
+    Row("appliance_session_sun_ratio", "gauge", ("appliance",), "Which part of that came from the sun, 0 to 1."),
     Row("appliance_starts_today", "gauge", ("appliance",), "How often it was switched on today."),
     Row("appliance_lease_seconds", "gauge", ("appliance",), "How long it stays on without us; 0: it has none."),
     Row("appliance_lease_left_seconds", "gauge", ("appliance",), "How much of its lease is left while it is on."),
@@ -167,9 +184,12 @@ class Metrics:
 
     def _values(self) -> dict[str, Values]:
         daemon = self._daemon
-        answers: Values = {key: float(n) for key, n in self._answers.items()}
+        names = [load.name for load in daemon.house.site.loads]
+        answers: Values = {(name, outcome): 0.0 for name in names for outcome in OUTCOMES}
+        answers |= {key: float(n) for key, n in self._answers.items()}
         answers |= {(load, "superseded"): float(n) for load, n in daemon.switchboard.counts.superseded.items()}
-        decisions: Values = {key: float(n) for key, n in self._decisions.items()}
+        decisions: Values = {(name, word): 0.0 for name in names for word in Verdict}
+        decisions |= {key: float(n) for key, n in self._decisions.items()}
         values: dict[str, Values] = {
             "build_info": {(loadctl.__version__, platform.python_version()): 1.0},
             "meter_readings_total": {(): float(daemon.reader.readings)},
@@ -183,6 +203,11 @@ class Metrics:
         if daemon.memory is not None:
             values["memory_up"] = {(): float(daemon.memory.up)}
             values["energy_joules_total"] = {(flow,): wh * 3600 for flow, wh in daemon.memory.energy_wh.items()}
+        values["appliance_source_joules_total"] = {
+            (name, source): wh * 3600
+            for name in names
+            for source, wh in daemon.energy.origins.get(name, Origin()).parts.items()
+        }
         if self._last is None:
             return values
         tick, outcome = self._last
@@ -196,26 +221,63 @@ class Metrics:
 
 
 def _house_values(daemon: Daemon, tick: Tick, outcome: Outcome) -> dict[str, Values]:
-    sample = tick.sample
+    now = daemon.clock.now()
+    age_s = None if tick.sample is None else now - tick.sample.read_at
+    # A reading that is too old is none: the last value would draw a straight line through an outage.
+    sample = tick.sample if tick.sample is not None and age_s is not None and age_s <= tick.sample.max_age_s else None
+    outlook = tick.outlook
     known: dict[str, float | None] = {
         "surplus_power_watts": outcome.surplus_w,
+        "expected_surplus_joules": _expected_j(tick),
+        "import_price_per_kwh": outlook.import_price,
+        "export_price_per_kwh": outlook.export_price,
+        "away": float(any(isinstance(wish, Away) for wish in tick.wishes)),
         "blind": float(outcome.state.blind_since is not None),
         "grid_power_watts": sample.grid_w if sample else None,
         "pv_power_watts": sample.pv_w if sample else None,
         "house_power_watts": sample.load_w if sample else None,
         "battery_power_watts": sample.battery_w if sample else None,
         "battery_charge_ratio": sample.soc_pct / 100 if sample and sample.soc_pct is not None else None,
-        "reading_age_seconds": daemon.clock.now() - sample.read_at if sample else None,
+        "reading_age_seconds": age_s,
         "grid_up": float(sample.grid_up) if sample and sample.grid_up is not None else None,
     }
-    return {name: {(): value} for name, value in known.items() if value is not None}
+    values: dict[str, Values] = {name: {(): value} for name, value in known.items() if value is not None}
+    inputs = daemon.inputs.latest
+    values["input_age_seconds"] = {(name,): now - each.read_at for name, each in inputs.items()}
+    values["input_value"] = {
+        (name,): each.value for name, each in inputs.items() if now - each.read_at <= each.max_age_s
+    }
+    return values
+
+
+def _expected_j(tick: Tick) -> float | None:
+    """Return what the sun is expected to leave until midnight; None: nobody knows."""
+    now = tick.wall.timestamp()
+    tomorrow = tick.wall.date() + timedelta(days=1)
+    midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=tick.wall.tzinfo).timestamp()
+    known = [slot for slot in tick.outlook.slots if slot.surplus_w is not None and slot.start < midnight]
+    if not known:
+        return None
+    ends = ((slot, min(slot.start + slot.length_s, midnight)) for slot in known)
+    return sum((slot.surplus_w or 0.0) * max(0.0, end - max(slot.start, now)) for slot, end in ends)
 
 
 def _load_values(daemon: Daemon, tick: Tick, outcome: Outcome, index: int, load: Load) -> dict[str, Values]:
     standing, verdict = outcome.state.standings[index], outcome.verdicts[index]
     mailbox = daemon.switchboard.mailboxes.get(load.name)
     tally = tallied(load, standing, tick.at)
+    plan = outcome.state.plans[index] if outcome.state.plans else Plan()
+    prices = [price for price in (plan.price, load.worth) if price is not None]
+    session = daemon.energy.sessions.get(load.name)
+    follows = load.follow is not None and standing.phase is ON
+    mode = mode_of(tick.wishes, load)
     known = {
+        "appliance_target_power_watts": standing.target_w if follows else None,
+        "appliance_phases": standing.using or standing.phases if follows else None,
+        "appliance_phase_changes_today": float(standing.phase_changes) if load.follow is not None else None,
+        "appliance_price_limit_per_kwh": max(prices, default=None),
+        "appliance_session_joules": session.had.wh * 3600 if session is not None else None,
+        "appliance_session_sun_ratio": session.had.sun_share if session is not None else None,
         "appliance_power_watts": _power_w(load, standing),
         "appliance_spare_power_watts": outcome.spare_w[index] if index < len(outcome.spare_w) else None,
         "appliance_next_change_seconds": explain(daemon.house.site, outcome, tick, index).next_change_s,
@@ -229,6 +291,7 @@ def _load_values(daemon: Daemon, tick: Tick, outcome: Outcome, index: int, load:
         "lease_renewals_failed_total": float(daemon.switchboard.counts.unrenewed[load.name]),
     }
     values: dict[str, Values] = {name: {(load.name,): value} for name, value in known.items() if value is not None}
+    values["appliance_mode"] = {(load.name, word): float(mode is word) for word in modes(load)}
     values["appliance_phase"] = {(load.name, phase): float(standing.phase is phase) for phase in Phase}
     values["appliance_verdict"] = {(load.name, word): float(verdict is word) for word in Verdict}
     return values
