@@ -1,4 +1,4 @@
-"""A recorded day lived again under some rules: the controller at work in a house that answers.
+"""A recorded day lived again under some rules: the controller, or another policy, at work in a house that answers.
 
 The loop is closed: what a load draws changes what the meter shows. Relays follow after a second, the meter shows what
 was two seconds ago, with a little noise.
@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from loadctl.controller import Controller, Decision, LoadState, Sample
+from loadctl.controller import LoadState, Sample
 from loadctl.core.values import Command
 from loadctl.lab.trace import Trace
 
@@ -28,6 +28,23 @@ class Machine(Protocol):
     def live(self, told: Command | None, at: float) -> LoadState:
         """Live through the second that begins at `at` (POSIX) under the last command; tell what it does in it."""
         ...
+
+
+class Decided(Protocol):
+    """What a policy decided: only what changes."""
+
+    @property
+    def commands(self) -> tuple[Command, ...]: ...
+
+
+D = TypeVar("D", bound=Decided)
+D_co = TypeVar("D_co", bound=Decided, covariant=True)
+
+
+class Policy(Protocol[D_co]):
+    """Whatever decides, a second at a time: our `Controller`, or one of `baselines`."""
+
+    def step(self, sample: Sample, states: Mapping[str, LoadState]) -> D_co: ...
 
 
 @dataclass(slots=True)
@@ -51,25 +68,29 @@ class Result:
     seconds: int = 0
 
 
-Watcher = Callable[[float, float, Mapping[str, LoadState], Decision], None]  # POSIX, surplus W, states, decision
+# POSIX, surplus W without our loads, what they do (the same mapping each time), what was decided
+Watcher = Callable[[float, float, Mapping[str, LoadState], D], None]
 
 
 def replay(
-    controller: Controller,
+    policy: Policy[D],
     trace: Trace,
     machines: Mapping[str, Machine],
     *,
     seed: int = 1,
-    watch: Watcher | None = None,
+    watch: Watcher[D] | None = None,
 ) -> Result:
-    """Live through `trace` under the controller's rules; `machines` by load. The same seed gives the same day."""
+    """Live through `trace` under a policy; `machines` by load, the most important first.
+
+    The same seed gives the same day.
+    """
     dice = random.Random(seed)
     result = Result(loads={name: Account() for name in machines})
     told: dict[str, Command] = {}
     sent: deque[tuple[Command, ...]] = deque([()] * RELAY_S)
     meter: deque[tuple[float, float, float]] = deque()
     states: dict[str, LoadState] = {}
-    order = [load.name for load in controller.house.site.loads]
+    order = list(machines)
     began: float | None = None
     for now, moment in trace.seconds():
         began = now if began is None else began
@@ -89,12 +110,12 @@ def replay(
         known = moment.known
         sample = Sample(
             at=now - began,
-            wall=datetime.fromtimestamp(now, controller.house.zone),
+            wall=datetime.fromtimestamp(now, trace.zone),
             grid_w=seen[0] if known else None,
             pv_w=seen[1] if known else None,
             load_w=seen[2] if known else None,
         )
-        decision = controller.step(sample, states)
+        decision = policy.step(sample, states)
         sent.append(decision.commands)
         if watch is not None:
             watch(now, moment.pv_w - moment.base_w, states, decision)

@@ -1,0 +1,226 @@
+"""How good a policy is, in money: what a home pays for a trace under it.
+
+Import is paid and export is earned at the site's prices, each switching-on costs a little wear, and what was not served
+in time is bought by the house itself and listed. Heat that is left in a tank at the end counts at the price for which
+we would have sold the sun: it saves that much of tomorrow's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadctl.controller import LoadState
+from loadctl.core.calendar import in_season, instant
+from loadctl.core.values import Load, Need
+from loadctl.lab.replay import Decided, Machine, Policy, Result, replay
+from loadctl.lab.scenario_file import Home
+from loadctl.outlook.sun import daylight
+from loadctl.outlook.tariff import Piece, Tariff
+
+START_COSTS = 0.005  # wear of one switching-on
+MET_WITHIN_S = 60.0  # a need with so little left to do was met
+MET_WITHIN_SHARE = 0.01
+FALLBACK = "the house's own fallback"
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """What an appliance lacked, at `due` (POSIX; None: all along), of what it needed."""
+
+    load: str
+    due: float | None
+    energy_wh: float
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A run (`on`) or a rest that ended at `at` (POSIX) before its minimum time."""
+
+    load: str
+    on: bool
+    at: float
+    lasted_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What a policy came to in a home: `money` is what was paid, wear and what was bought later included."""
+
+    home: str
+    trace: str
+    policy: str
+    money: float
+    import_wh: float
+    export_wh: float
+    starts: Mapping[str, int]
+    energy_wh: Mapping[str, float]
+    kept_wh: float
+    unmet: tuple[Unmet, ...]
+    broken: tuple[Broken, ...]
+
+    @property
+    def all_starts(self) -> int:
+        return sum(self.starts.values())
+
+    @property
+    def unmet_wh(self) -> float:
+        return sum(unmet.energy_wh for unmet in self.unmet)
+
+    @property
+    def missed(self) -> tuple[Unmet, ...]:
+        """Return the needs with a deadline that were not met; a tank that ran empty misses none."""
+        return tuple(unmet for unmet in self.unmet if unmet.due is not None)
+
+
+def score_home(home: Home, policy: Policy[Any], name: str = "ours") -> Score:
+    """Live through the home's trace under a policy and count the money. Each call begins anew, the policy must too."""
+    machines = home.machines()
+    book = Book(home, machines)
+    result = replay(policy, home.trace, machines, seed=home.seed, watch=book.watch)
+    return book.close(name, result)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A need's period: what the load must have got by `due`."""
+
+    load: Load
+    need: Need
+    since: float
+    due: float
+
+    @property
+    def runtime(self) -> bool:
+        return self.need.runtime_s is not None
+
+
+def wanted(load: Load, home: Home) -> list[Wanted]:
+    """Return the periods of a load's needs that end within the trace; what is left to its device is not counted."""
+    first, last = home.trace.moments[0], home.trace.moments[-1]
+    begin, end = first.time, last.time + last.for_s
+    zone, place = home.controller.house.zone, home.controller.house.location
+    days = range(home.first_day, home.first_day + int((end - begin) // 86400) + 2)
+    suns = {day: daylight(day, zone, place) for day in days} if place is not None else {}
+    found = []
+    for need in load.needs:
+        if need.always or (need.energy_wh is None and need.runtime_s is None):
+            continue
+        since = begin
+        for day in days:
+            due = instant(need.by, day, zone, suns)
+            counts = (day - 1) % 7 in need.days and (need.season is None or in_season(need.season, day))
+            if begin < due <= end and counts:
+                found.append(Wanted(load, need, since, due))
+                since = due
+    return found
+
+
+@dataclass(slots=True)
+class Book:
+    """Keeps account of a replay, a second at a time."""
+
+    home: Home
+    machines: Mapping[str, Machine]
+    money: float = 0.0
+    broken: list[Broken] = field(default_factory=list)
+    unmet: list[Unmet] = field(default_factory=list)
+    had_wh: dict[str, float] = field(default_factory=dict)
+    had_s: dict[str, float] = field(default_factory=dict)
+    _pieces: list[Piece] = field(init=False)
+    _periods: list[Wanted] = field(init=False)
+    _begun: list[tuple[Wanted, float]] = field(default_factory=list)  # with what the load had had then
+    _turn: float = 0.0  # POSIX: until then neither price nor period changes
+    _buy: float = 0.0
+    _sell: float = 0.0
+    _switched: dict[str, float | None] = field(default_factory=dict)
+    _states: dict[str, LoadState] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        first, last = self.home.trace.moments[0], self.home.trace.moments[-1]
+        house = self.home.controller.house
+        self._pieces = list(house.tariff.prices(first.time, last.time + last.for_s, house.zone, {}))
+        self._periods = [period for load in self.home.loads for period in wanted(load, self.home)]
+        self._turn = first.time
+        for load in self.home.loads:
+            self.had_wh[load.name] = self.had_s[load.name] = 0.0
+            self._switched[load.name] = None
+
+    def watch(self, now: float, surplus_w: float, states: Mapping[str, LoadState], decision: Decided) -> None:  # noqa: ARG002
+        if now >= self._turn:
+            self._turned(now)
+        grid_w = -surplus_w
+        for name, state in states.items():
+            before = self._states.get(name)
+            if state is not before:
+                self._changed(name, before, state, now)
+            power_w = state.power_w
+            if power_w:
+                grid_w += power_w
+                self.had_wh[name] += power_w / 3600
+            if state.on:
+                self.had_s[name] += 1.0
+        self.money += grid_w * (self._buy if grid_w > 0 else self._sell) / 3_600_000
+
+    def close(self, name: str, result: Result) -> Score:
+        last = self.home.trace.moments[-1]
+        self._turned(last.time + last.for_s)
+        kept_wh = 0.0
+        for load, machine in self.machines.items():
+            lacked_wh = getattr(machine, "unmet_wh", 0.0)
+            kept_wh += getattr(machine, "kept_wh", 0.0)
+            if lacked_wh > 0:
+                self.unmet.append(Unmet(load, None, lacked_wh))
+        tariff = self.home.controller.house.tariff
+        later = sum(unmet.energy_wh for unmet in self.unmet) * tariff.buy.usual - kept_wh * tariff.sell.usual
+        starts = {load: account.starts for load, account in result.loads.items()}
+        return Score(
+            self.home.name,
+            self.home.trace.name,
+            name,
+            self.money + later / 1000 + START_COSTS * sum(starts.values()),
+            result.import_wh,
+            result.export_wh,
+            starts,
+            dict(self.had_wh),
+            kept_wh,
+            tuple(self.unmet),
+            tuple(self.broken),
+        )
+
+    def _turned(self, now: float) -> None:
+        """Begin and end what begins and ends at `now`."""
+        for period, before in self._begun:
+            if period.due <= now:
+                self._due(period, before)
+        self._begun = [each for each in self._begun if each[0].due > now]
+        for period in self._periods:
+            if period.since <= now < period.due and all(period is not each for each, _ in self._begun):
+                self._begun.append((period, self._had(period)))
+        piece = next((piece for piece in self._pieces if piece.end > now), self._pieces[-1])
+        self._buy, self._sell = piece.import_price, piece.export_price
+        self._turn = min([piece.end, *(each.due for each, _ in self._begun)])
+
+    def _had(self, period: Wanted) -> float:
+        return (self.had_s if period.runtime else self.had_wh)[period.load.name]
+
+    def _due(self, period: Wanted, before: float) -> None:
+        had, power_w = self._had(period) - before, period.load.power_w
+        if period.need.runtime_s is not None:
+            lacks_wh, whole_wh = (period.need.runtime_s - had) * power_w / 3600, period.need.runtime_s * power_w / 3600
+        else:
+            whole_wh = period.need.energy_wh or 0.0
+            lacks_wh = whole_wh - had
+        if lacks_wh > max(MET_WITHIN_S * power_w / 3600, MET_WITHIN_SHARE * whole_wh):
+            self.unmet.append(Unmet(period.load.name, period.due, lacks_wh))
+
+    def _changed(self, name: str, before: LoadState | None, state: LoadState, now: float) -> None:
+        self._states[name] = state
+        if before is None or bool(before.on) == bool(state.on):
+            return
+        since, self._switched[name] = self._switched[name], now
+        load = next(load for load in self.home.loads if load.name == name)
+        least_s = load.min_on_s if before.on else load.min_off_s
+        if since is not None and now - since < least_s:
+            self.broken.append(Broken(name, bool(before.on), now, now - since))
