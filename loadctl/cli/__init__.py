@@ -20,6 +20,7 @@ COMMANDS = {
     "mode": ("loadctl.cli.mode:mode", "Run a load in a mode: off, solar, solar+min, fast."),
     "boost": ("loadctl.cli.boost:boost", "Give a load something once, by a time."),
     "away": ("loadctl.cli.away:away", "Nobody is at home: needs wait."),
+    "explain": ("loadctl.cli.explain:explain", "Say why each load is on or off, now or at a time."),
     "adopt": ("loadctl.cli.adopt:adopt", "Take a replaced device for the load's own."),
     "safe": ("loadctl.cli.safe:safe", "Put every load in its safe state, without a daemon."),
     "history": ("loadctl.cli.history:history", "Look into what was measured and decided."),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from loadctl.cli.words import read_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +87,7 @@ def _whole(output: Path) -> Iterator[Path]:
 
 def _moment(text: str, zone: ZoneInfo, option: str, *, end: bool = False) -> datetime:
     """Read a time of the site; a whole day is its first moment or, at the `end`, the first after it."""
-    day = _day(text, zone)
+    day = read_day(text, zone)
     if day is not None:
         return datetime.combine(day + timedelta(days=1) if end else day, time(), zone)
     try:
@@ -93,15 +95,3 @@ def _moment(text: str, zone: ZoneInfo, option: str, *, end: bool = False) -> dat
     except ValueError as error:
         raise click.UsageError(f"{option} {text}: write 2025-06-01, '2025-06-01 14:30', today or yesterday") from error
     return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
-
-
-def _day(text: str, zone: ZoneInfo) -> date | None:
-    today = datetime.now(zone).date()
-    if text == "today":
-        return today
-    if text == "yesterday":
-        return today - timedelta(days=1)
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        return None

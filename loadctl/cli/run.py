@@ -88,7 +88,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 def _sentence(site: Site, outcome: Outcome, tick: Tick, index: int) -> str:
     from loadctl.core.explain import explain
 
-    return explain(site, outcome, tick, index).sentence
+    return explain(site, outcome, tick, index).text
 
 
 def _heed_signals(daemon: Daemon) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime, timedelta, tzinfo
+
 import click
 
 from loadctl.core.units import read
@@ -19,3 +21,16 @@ class Duration(click.ParamType[float]):
             return read(str(value), "s")
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def read_day(text: str, zone: tzinfo) -> date | None:
+    """Read `2025-06-01`, `today` or `yesterday`; None: it is no day."""
+    today = datetime.now(zone).date()
+    if text == "today":
+        return today
+    if text == "yesterday":
+        return today - timedelta(days=1)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -50,7 +50,7 @@ def span(seconds: float) -> str:
 
 def price(money: float) -> str:
     """Spell a price: `0.12/kWh`."""
-    return spell(money, "/kWh")
+    return spell(round(money, 3), "/kWh")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,9 @@ def _wants(f: Facts) -> str:
     """`1 210 W free, needs 1 500 W`, without the time for which."""
     look = f.case.look
     room = f" and {watts(look.room_w)} that less important loads would leave" if look.room_w > 0 else ""
-    wants = f"needs {watts(look.start_w)}" if look.start_w > 0 else "buys what it lacks"
-    return f"{f.free} free{room}, {wants}"
+    if look.start_w <= 0:
+        return f"{f.free} free{room}, enough at {price(f.tick.outlook.import_price)}"
+    return f"{f.free} free{room}, needs {watts(look.start_w)}"
 
 
 def _rest(f: Facts) -> Saying:
@@ -187,7 +188,7 @@ def _room(f: Facts) -> Saying:
     below = range(f.index + 1, len(f.site.loads))
     asked = [index for index in below if f.outcome.cases[index].look.yields]
     running = [index for index in below if f.outcome.state.standings[index].phase is not OFF]
-    return Saying("waits", f"{f.others(asked or running, 'a less important load')} makes room first, {_wants(f)}")
+    return Saying("waits", f"{f.others(asked or running, 'a less important load')} must make room: {_wants(f)}")
 
 
 def _yield(f: Facts) -> Saying:
@@ -195,7 +196,8 @@ def _yield(f: Facts) -> Saying:
     asking = [i for i in above if f.outcome.verdicts[i] in (Verdict.ROOM, Verdict.NEED_AT_RISK)]
     hungry = [i for i in above if f.site.loads[i].follow is not None and f.outcome.state.standings[i].phase is ON]
     takers = asking if f.case.look.yields else hungry
-    return Saying("stops", f"{f.others(takers, 'a more important load')} takes its power ({f.free})", 0.0)
+    draws = watts(own_w(f.load, f.case.standing))
+    return Saying("stops", f"its {draws} go to {f.others(takers, 'a more important load')}", 0.0)
 
 
 def _barred(f: Facts, clause: str, until_s: float | None) -> Saying:
@@ -278,7 +280,8 @@ def _cheap(f: Facts) -> Saying:
     plan = f.outcome.state.plans[f.index] if f.outcome.state.plans else None
     planned = plan.price if plan else None
     pays = max(one for one in (planned, f.load.worth, -inf) if one is not None)
-    said = f"{f.free} for it, the rest is bought: a kWh costs {price(sun * sells + (1 - sun) * buys)}"
+    rest = ", the rest is bought" if sun < 1 else ""
+    said = f"{f.free} for it{rest}: a kWh costs {price(sun * sells + (1 - sun) * buys)}"
     if planned is None or (f.load.worth is not None and f.load.worth >= planned):
         return Saying(f.runs, f"{said} and is worth {price(pays)}", f.hold_left_s)
     said += f", it pays up to {price(pays)}"
@@ -294,7 +297,8 @@ def _cheap(f: Facts) -> Saying:
 def _wait_off(f: Facts) -> Saying:
     if f.case.look.squeezed:
         hungry = [i for i in range(f.index) if f.site.loads[i].follow is not None]
-        why = f"{f.others(hungry, 'a more important load')} could use its {watts(own_w(f.load, f.case.standing))}"
+        draws = watts(own_w(f.load, f.case.standing))
+        why = f"its {draws} could go to {f.others(hungry, 'a more important load')}"
     else:
         why = _imported(f)
     return Saying(f.runs, f"{why}, stops after {span(f.hold_left_s)} more{_more_phases(f)}", f.hold_left_s)
@@ -318,14 +322,10 @@ def _need(f: Facts) -> Saying:
     away = any(isinstance(wish, Away) for wish in f.tick.wishes)
     mark = pressing(f.load, f.case.standing, f.tick, away=away)
     if mark is None:
-        return Saying(f.runs, "a need, whatever the sun")
+        return Saying(f.runs, "a need of it")
     still_s = left_s(f.load, f.case.standing, mark, f.tick.at, f.tick.inputs)
     until_s = max(0.0, min(still_s, mark.due - f.tick.wall.timestamp()))
-    return Saying(f.runs, f"{f.need(mark)}, whatever the sun", until_s)
-
-
-def _at_risk(f: Facts) -> Saying:
-    return _need(f)._replace(head="may not run now")
+    return Saying(f"{f.runs} whatever the sun", f.need(mark), until_s)
 
 
 def _mode(f: Facts) -> Saying:
@@ -419,7 +419,7 @@ SAYINGS: dict[Verdict, Say] = {
     Verdict.MODE: _mode,
     Verdict.BUSY: _busy,
     Verdict.SETTLING: _settling,
-    Verdict.NEED_AT_RISK: _at_risk,
+    Verdict.NEED_AT_RISK: lambda f: _need(f)._replace(head="may not run now"),
     Verdict.HAND: _hand,
     Verdict.BLIND: _blind,
     Verdict.OUTAGE: _outage,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -94,7 +95,9 @@ def _state(daemon: Daemon, _question: Question) -> Question:
                 "name": rule.name,
                 "phase": standing.phase,
                 "verdict": outcome.verdicts[index],
+                "since": (tick.wall - timedelta(seconds=tick.at - standing.since)).isoformat(timespec="seconds"),
                 "why": said.sentence,
+                "second": said.second,
                 "next_change_s": said.next_change_s,
                 "draws_w": own_w(rule, standing) if standing.phase in (ON, STOPPING) else 0.0,
                 "holder": standing.holder,

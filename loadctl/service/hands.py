@@ -5,7 +5,7 @@ The latest word counts: a mode ends an override, a boost ends one that holds the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -35,7 +35,11 @@ class People:
 
 def find(site: Site, name: str) -> int:
     """Return the place of a load in the rules. Raises LoadctlError that names the nearest one."""
-    names = [rule.name for rule in site.loads]
+    return pick([rule.name for rule in site.loads], name)
+
+
+def pick(names: Sequence[str], name: str) -> int:
+    """Return the place of `name` among the names of loads. Raises LoadctlError that names the nearest one."""
     if name in names:
         return names.index(name)
     near = get_close_matches(name, names, n=1)

@@ -28,6 +28,9 @@ Row = Sequence[Any]
 CHUNK = 10_000
 HOUSE = ("import", "export", "production", "consumption", "charge", "discharge")
 
+_DECISION = "wall_ms, load, verdict, phase, command_w, grid_w, pv_w, surplus_w, spare_w, sentence"
+_BY = "FROM decisions WHERE wall_ms <= ?"
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -119,10 +122,32 @@ class History:
             known: dict[str, Any] = dict(zip(MEANS, means, strict=True))
             yield Minute(self._time(minute * 60), seconds, loads=loads, **known)
 
+    def measured_around(self, at: datetime) -> tuple[datetime | None, datetime | None]:
+        """Return the last measured minute that began by `at`, and the first one after it."""
+        minute = at.timestamp() // 60
+        found = self._read(
+            "SELECT (SELECT max(minute) FROM minutes WHERE minute <= ? AND seconds > 0),"
+            " (SELECT min(minute) FROM minutes WHERE minute > ? AND seconds > 0)",
+            (minute, minute),
+        ).fetchone()
+        before, after = (None if one is None else self._time(one * 60) for one in found)
+        return before, after
+
+    def loads_before(self, at: datetime) -> list[str]:
+        """Return the loads that anything was decided about by `at`."""
+        until = (at.timestamp() * 1000,)
+        return [name for (name,) in self._read(f"SELECT DISTINCT load {_BY} ORDER BY load", until)]
+
+    def before(self, at: datetime, load: str) -> Iterator[Decision]:
+        """Yield the decisions on a load up to `at`, the newest first."""
+        query = f"SELECT {_DECISION} {_BY} AND load = ? ORDER BY wall_ms DESC, id DESC"
+        for row in self._read(query, (at.timestamp() * 1000, load)):
+            yield Decision(self._time(row[0] / 1000), DecisionRow(*row))
+
     def decisions(self, begin: datetime, end: datetime, load: str | None = None) -> Iterator[Decision]:
         """Yield the decisions in a span, of all loads or of one, oldest first."""
         for row in self._read(
-            "SELECT wall_ms, load, verdict, phase, command_w, grid_w, pv_w, surplus_w, spare_w, sentence FROM decisions"
+            f"SELECT {_DECISION} FROM decisions"  # noqa: S608 - names of ours
             " WHERE wall_ms >= ? AND wall_ms < ? AND (? IS NULL OR load = ?) ORDER BY wall_ms, id",
             (*_span_ms(begin, end), load, load),
         ):

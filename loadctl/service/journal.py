@@ -7,8 +7,8 @@ import logging
 from loadctl.core.explain import explain, watts
 from loadctl.core.values import Outcome, Tick, Verdict
 from loadctl.service.daemon import Daemon
+from loadctl.service.ledger import PASSING
 
-_PASSING = {Verdict.BUSY, Verdict.SETTLING}  # what comes of them is said
 _LOUD = {Verdict.SHED, Verdict.BLIND, Verdict.OUTAGE, Verdict.FAULT, Verdict.NEED_AT_RISK, Verdict.WELDED, Verdict.IDLE}
 
 _log = logging.getLogger("loadctl")
@@ -28,10 +28,10 @@ class Journal:
             if verdict is old:
                 continue
             self._last[load.name] = verdict
-            sentence = explain(site, outcome, tick, index).sentence
-            level = logging.WARNING if verdict in _LOUD else logging.DEBUG if verdict in _PASSING else logging.INFO
+            said = explain(site, outcome, tick, index).text
+            level = logging.WARNING if verdict in _LOUD else logging.DEBUG if verdict in PASSING else logging.INFO
             change = f"{old} → {verdict}" if old else str(verdict)
-            _log.log(level, "%s: %s: %s (%s)", load.name, change, sentence, _numbers(tick, outcome, index))
+            _log.log(level, "%s: %s: %s (%s)", load.name, change, said, _numbers(tick, outcome, index))
 
 
 def _numbers(tick: Tick, outcome: Outcome, index: int) -> str:

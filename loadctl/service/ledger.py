@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from math import inf
 from types import MappingProxyType
 
 from loadctl.core.surplus import own_w, tallied
@@ -20,6 +21,7 @@ from loadctl.service.energy import Origin
 MOST_SAMPLES = 3600  # an hour at one a second: more is not kept while the disk does not take it
 MOST_MINUTES = 1440
 MOST_DECISIONS = 2000
+NOTES_EVERY_S = 900.0  # at most: of what changes nothing in the house, but tells later what a load waited for
 
 # A change between two of these changes nothing in the house, and clouds make many of them.
 QUIET = frozenset(
@@ -36,6 +38,8 @@ QUIET = frozenset(
         Verdict.SETTLING,
     }
 )
+
+PASSING = frozenset({Verdict.BUSY, Verdict.SETTLING})  # what comes of them is said
 
 MEANS = ("pv_w", "load_w", "grid_w", "battery_w", "soc_pct", "surplus_w")
 
@@ -131,6 +135,7 @@ class Ledger:
         self._site = site
         self._explain = explain
         self._seen: dict[str, _Seen] = {}
+        self._noted: dict[str, tuple[Verdict, float]] = {}  # the last verdict written down, and when
         self._sample: Sample | None = None
         self._surplus_w: float | None = None
         self._minute: _Minute | None = None
@@ -145,6 +150,7 @@ class Ledger:
         self._site = site
         names = {load.name for load in site.loads}
         self._seen = {name: seen for name, seen in self._seen.items() if name in names}
+        self._noted = {name: noted for name, noted in self._noted.items() if name in names}
 
     def note(self, tick: Tick, outcome: Outcome, had: Mapping[str, Origin] = MappingProxyType({})) -> None:
         """Take in one tick; `had`: what each load got since the last one, by where it came from."""
@@ -202,8 +208,17 @@ class Ledger:
                     minute.loads[load.name] = (known_wh + wh, known_s + on_s)
             watts = commands.get(load.name)
             adjusts = watts and before is not None and before.phase is ON and now.phase is ON
-            if (watts is not None and not adjusts) or (before is not None and _changed(before, now)):
+            changes = (watts is not None and not adjusts) or (before is not None and _changed(before, now))
+            if changes or self._is_news(load.name, verdict, tick.at):
+                self._noted[load.name] = verdict, tick.at
                 self._decisions.append(self._decision(tick, outcome, index, watts))
+
+    def _is_news(self, name: str, verdict: Verdict, at: float) -> bool:
+        """Tell whether a verdict is worth a row although it switched nothing: a new one, after a while."""
+        if verdict in PASSING:
+            return False
+        last, noted_at = self._noted.get(name, (None, -inf))
+        return verdict is not last and at - noted_at >= NOTES_EVERY_S
 
     def _decision(self, tick: Tick, outcome: Outcome, index: int, command_w: float | None) -> DecisionRow:
         sample = tick.sample

@@ -108,8 +108,12 @@ def test_decisions_of_all_loads_and_of_one(folder):
     with History(folder / FILE) as past:
         span = (MORNING, MORNING + timedelta(hours=1))
         boiler = list(past.decisions(*span, "boiler"))
-        assert [(found.row.phase, found.row.command_w) for found in boiler] == [("starting", 2000.0), ("on", None)]
-        assert boiler[0].row.sentence == "boiler: “start”, says the sun"
+        assert [(found.row.phase, found.row.command_w) for found in boiler] == [
+            ("off", None),
+            ("starting", 2000.0),
+            ("on", None),
+        ]
+        assert boiler[1].row.sentence == "boiler: “start”, says the sun"
         assert boiler[0].time.tzinfo == ZONE
         assert len(list(past.decisions(*span))) >= len(boiler)
         assert list(past.decisions(*span, "sauna")) == []

@@ -114,28 +114,41 @@ def test_decisions_that_change_something_are_kept_with_what_they_were_made_on():
         ledger.note(*day.tick(300.0))
     rows = [row for row in ledger.take().decisions if row.load == "boiler"]
     assert [(row.phase, row.command_w) for row in rows] == [
+        ("off", None),
         ("starting", 2000.0),
         ("on", None),
         ("stopping", 0.0),
         ("off", None),
     ]
-    assert (rows[0].verdict, rows[0].grid_w, rows[0].pv_w, rows[0].surplus_w) == ("start", -2100.0, 2400.0, 2100.0)
-    assert rows[0].sentence == "because of boiler"
+    assert (rows[1].verdict, rows[1].grid_w, rows[1].pv_w, rows[1].surplus_w) == ("start", -2100.0, 2400.0, 2100.0)
+    assert rows[1].sentence == "because of boiler"
 
 
-def test_clouds_that_change_nothing_leave_no_decisions():
+def test_clouds_that_change_nothing_leave_a_note_now_and_then():
     ledger, day = Ledger(SITE), Day()
-    for _ in range(200):
+    for _ in range(500):
         ledger.note(*day.tick(2400.0))
         ledger.note(*day.tick(300.0))
-    assert [row for row in ledger.take().decisions if row.load == "boiler"] == []
+    rows = [row for row in ledger.take().decisions if row.load == "boiler"]
+    assert [row.verdict for row in rows] == ["wait_on", "rest"]
+    assert rows[1].wall_ms - rows[0].wall_ms >= 900_000
+
+
+def test_a_new_run_notes_what_each_load_does():
+    ledger, day = Ledger(SITE), Day()
+    for _ in range(100):
+        ledger.note(*day.tick())
+    assert [(row.load, row.verdict, row.phase) for row in ledger.take().decisions] == [
+        ("boiler", "rest", "off"),
+        ("pump", "rest", "off"),
+    ]
 
 
 def test_blindness_is_a_decision():
     ledger, day = Ledger(SITE), Day()
     ledger.note(*day.tick())
     ledger.note(*day.blind())
-    assert {row.verdict for row in ledger.take().decisions} == {"blind"}
+    assert {row.verdict for row in ledger.take().decisions} == {"rest", "blind"}
 
 
 def test_what_could_not_be_written_is_given_back_and_bounded():

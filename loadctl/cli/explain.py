@@ -1,0 +1,146 @@
+"""`loadctl explain`: why each load is on or off, as the daemon has it now or as the memory has it of a moment."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from loadctl.cli.words import read_day
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from loadctl.service.past import Past, Then
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--at", "at", metavar="TIME", help="Such as 14:00, 'yesterday 14:00' or '2025-06-01 14:30'.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: power in W, times in s; null is unknown.")
+@click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), help="Of the daemon that is meant.")
+def explain(name: str | None, *, at: str | None, as_json: bool, state_dir: Path | None) -> None:
+    """Say why load NAME, or each, is on or off.
+
+    Without --at the running loadctl is asked; with it the history, also while none runs. The exit code is 2 if nobody
+    can tell.
+    """
+    from loadctl.service.door import knock
+    from loadctl.service.hands import pick
+    from loadctl.service.memory import FILE
+    from loadctl.service.memory import state_dir as find_state_dir
+
+    folder = find_state_dir(state_dir, os.environ)
+    if at is not None:
+        told, lines = _then(folder / FILE, at)
+    else:
+        told = knock(folder, {"do": "state"})
+        if not told.pop("ok", False):
+            raise click.ClickException(str(told.get("said", "")))
+        lines = [_now(load, datetime.fromisoformat(told["at"])) for load in told["loads"]]
+    if name is not None:
+        index = pick([load["name"] for load in told["loads"]], name)
+        told["loads"], lines = [told["loads"][index]], [lines[index]]
+    if as_json:
+        click.echo(json.dumps(told, ensure_ascii=False, indent=2))
+        return
+    if at is not None:
+        click.echo(_house(told))
+    click.echo("\n".join(lines))
+
+
+def _now(load: dict[str, Any], now: datetime) -> str:
+    from loadctl.core.explain import span, watts
+
+    since = _moment_in_words(datetime.fromisoformat(load["since"]), now)
+    power = f", {watts(load['draws_w'])}" if load["draws_w"] else ""
+    change = "" if not load["next_change_s"] else f"; could change in {span(load['next_change_s'])}"
+    second = "" if load["second"] is None else f"\n  then: {load['second']}"
+    return f"{load['name']}: {load['phase']} since {since}{power}{change}\n  {load['why']}{second}"
+
+
+def _then(path: Path, text: str) -> tuple[dict[str, Any], list[str]]:
+    from loadctl.service.history import History
+    from loadctl.service.past import look_back
+
+    with History(path) as history:
+        now = datetime.now(history.zone)
+        at = _read_moment(text, history.zone, now)
+        past = look_back(history, at, now)
+    minute = past.minute
+    means = ("pv_w", "load_w", "grid_w", "battery_w", "soc_pct", "surplus_w")
+    told = {
+        "at": at.isoformat(timespec="seconds"),
+        "gap": past.gap,
+        **{mean: None if minute is None else getattr(minute, mean) for mean in means},
+        "loads": [_facts(then, past) for then in past.loads],
+    }
+    return told, [_words(then, past) for then in past.loads]
+
+
+def _facts(then: Then, past: Past) -> dict[str, Any]:
+    drawn = past.minute.loads.get(then.load, (0.0, 0.0)) if past.minute is not None and past.gap is None else None
+    return {
+        "name": then.load,
+        "state": then.state,
+        "since": then.began.time.isoformat(timespec="seconds"),
+        "because": then.began.row.sentence,
+        "verdict": then.latest.row.verdict,
+        "why": then.latest.row.sentence,
+        "noted": then.latest.time.isoformat(timespec="seconds"),
+        "spare_w": then.latest.row.spare_w,
+        "draws_w": None if drawn is None else drawn[0],
+    }
+
+
+def _words(then: Then, past: Past) -> str:
+    from loadctl.core.explain import watts
+
+    drawn = past.minute.loads.get(then.load) if past.minute is not None else None
+    power = "" if drawn is None else f", {watts(drawn[0])}"
+    known = "" if past.gap is None else "last known "
+    state = f"{then.load}: {known}{then.state} since {_moment_in_words(then.began.time, past.at)}{power}"
+    noted = dict.fromkeys((then.began, then.latest))
+    return "\n".join([state, *(f"  {_moment_in_words(each.time, past.at)}  {each.row.sentence}" for each in noted)])
+
+
+def _house(told: dict[str, Any]) -> str:
+    """The moment, and what the house did: the means of its minute."""
+    from loadctl.core.explain import watts
+
+    when = f"{datetime.fromisoformat(told['at']):%a %d %b %Y %H:%M}"
+    if told["gap"] is not None:
+        return f"{when}: {told['gap']}"
+    named = (
+        ("sun", "pv_w"),
+        ("house", "load_w"),
+        ("grid", "grid_w"),
+        ("battery", "battery_w"),
+        ("surplus", "surplus_w"),
+    )
+    known = [f"{word} {watts(told[key])}" for word, key in named if told[key] is not None]
+    return f"{when}: {', '.join(known)} (means of the minute)"
+
+
+def _moment_in_words(moment: datetime, at: datetime) -> str:
+    if moment.date() == at.date():
+        return f"{moment:%H:%M}"
+    return f"{moment:%a %H:%M}" if abs(at - moment) < timedelta(days=6) else f"{moment:%d %b %Y %H:%M}"
+
+
+def _read_moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+    """Read `14:00` (today), `yesterday 14:00` or a date with a time. Raises click.UsageError."""
+    day, _, clock = text.strip().replace("T", " ").rpartition(" ")
+    found = read_day(day or "today", zone)
+    try:
+        at = datetime.fromisoformat(text if found is None else f"{found} {clock}")
+    except ValueError as error:
+        raise click.UsageError(f"--at {text}: write 14:00, 'yesterday 14:00' or '2025-06-01 14:30'") from error
+    at = (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(zone)
+    if at > now:
+        raise click.UsageError(f"--at {text}: that is yet to come; 'yesterday {clock}' is past")
+    return at
