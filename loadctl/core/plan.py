@@ -19,10 +19,11 @@ from typing import NamedTuple
 from loadctl.core.calendar import is_open
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, left_s
 from loadctl.core.surplus import full_w, least_w
-from loadctl.core.values import Load, Plan, Site, Slot, Standing, Tick
+from loadctl.core.values import ON, Load, Plan, Site, Slot, Standing, Tick
 
 EVERY_S = 300.0
 CAUTION = 1.05  # what is expected is rarely all there
+STINT_S = 900.0  # what runs may have so much more, so that it does not give back what it has just won
 EVERYDAY_SHARE = 0.25  # of the fuse is what a house draws for long
 WORTH_A_MOVE = 0.1  # of what lies between buying and selling
 
@@ -43,6 +44,7 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
     plans = []
     for load, standing, starts in zip(site.loads, standings, latest, strict=True):
         price: float | None = None
+        buy = False
         whole_w = _whole_w(site, load, standing, base_w)
         for mark in sorted(standing.marks, key=lambda mark: mark.due):
             if mark.need.always:
@@ -50,20 +52,22 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
             still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs)
             if still_s <= 0:
                 continue
-            wanted_wh = still_s * whole_w / 3600 * CAUTION
-            found = _price(load, whole_w, slots, sun_wh, wanted_wh, mark.due, tick)
-            if found is not None and (price is None or found > price):
-                price = found
-        plans.append(Plan(price, tuple(starts), whole_w))
+            wanted_s = still_s * CAUTION + (STINT_S if standing.phase is ON else 0.0)
+            found = _price(load, whole_w, slots, sun_wh, wanted_s * whole_w / 3600, mark.due, tick)
+            if found is None:
+                continue
+            price = found[0] if price is None else max(price, found[0])
+            buy |= found[1]
+        plans.append(Plan(price, buy, tuple(starts), whole_w))
     return tuple(plans)
 
 
 def _price(
     load: Load, whole_w: float, slots: list[Slot], sun_wh: list[float], wanted_wh: float, due: float, tick: Tick
-) -> float | None:
-    """Return the cost of the dearest offer that is needed, and take what is taken off `sun_wh`; None: nothing is known.
+) -> tuple[float, bool] | None:
+    """Return the cost of the dearest offer that is needed, and whether to buy now; None: nothing is known.
 
-    Where this stretch is not among those taken, what comes now must be a good deal cheaper than what was planned.
+    What is taken is taken off `sun_wh`. Where this stretch is not among it, what comes now must be a good deal cheaper.
     """
     taken: list[_Offer] = []
     for offer in sorted(_offers(load, whole_w, slots, sun_wh, due, tick)):
@@ -74,8 +78,13 @@ def _price(
         taken.append(offer)
     if not taken:
         return None
-    price, span = taken[-1].cost, tick.outlook.import_price - tick.outlook.export_price
-    return price if any(offer.slot == 0 for offer in taken) else price - WORTH_A_MOVE * abs(span)
+    dearest, now = taken[-1], tick.outlook
+    cheaper = now.import_price - WORTH_A_MOVE * abs(now.import_price - now.export_price)
+    # A stretch counts with the sun that is expected of it, but what is bought now is bought for its full price.
+    buy = any(offer.slot == 0 for offer in taken) and (
+        wanted_wh > 0 or (now.import_price, -tick.wall.timestamp()) <= (dearest.cost, dearest.start)
+    )
+    return (dearest.cost if buy else min(dearest.cost, cheaper)), buy
 
 
 def _offers(

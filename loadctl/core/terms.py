@@ -32,7 +32,7 @@ def terms(load: Load, plan: Plan, outlook: Outlook) -> Terms:
     if not prices:
         return Terms(load.start_w, load.stop_import_w)
     price = max(prices)
-    if price >= outlook.import_price:
+    if plan.buy or (load.worth is not None and load.worth >= outlook.import_price):
         return Terms(-inf, inf, eased=True, all_in=True)
     if price < outlook.export_price and load.worth is not None:
         return Terms(inf, -inf)  # selling the sun earns more than it is worth here

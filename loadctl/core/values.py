@@ -473,13 +473,14 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a load's needs make it worth to pay: it takes power that costs up to `price` per kWh, bought and unsold
-    together; None: its needs are met, or nothing is known to plan with.
+    together; None: its needs are met, or nothing is known to plan with. `buy`: now, even with no sun at all.
 
     `starts`: for each period of a need that is not met, by its `due`, when the load must start at the latest so that
     the fuse lets all needs be met (POSIX). `full_w`: what it can draw at most beside the house.
     """
 
     price: float | None = None
+    buy: bool = False
     starts: tuple[tuple[float, float], ...] = ()
     full_w: float | None = None
 
