@@ -118,12 +118,12 @@ class Facts:
         amps = set_w / used_share(standing) / (one.volts * one.phases)
         return f"charges with {amps:.3g} A on {_phases(one.phases)} ({watts(set_w)}{takes})"
 
-    def until(self, left_s_: float) -> str:
+    def until(self, left_s_: float, word: str = "until") -> str:
         """`until 14:32`; the day with it if it is not today, and how long that is if it is not long."""
         then = datetime.fromtimestamp(self.tick.wall.timestamp() + left_s_, self.tick.wall.tzinfo)
         days = then.toordinal() - self.tick.wall.toordinal()
         words = then.strftime("%H:%M" if days < 1 else "%a %H:%M" if days < 7 else "%d %b %H:%M")
-        return f"until {words}" + (f" ({span(left_s_)})" if left_s_ < 3600 else "")
+        return f"{word} {words}" + (f" ({span(left_s_)})" if left_s_ < 3600 else "")
 
     def others(self, chosen: Iterable[int], otherwise: str) -> str:
         return " and ".join(self.site.loads[index].name for index in chosen) or otherwise
@@ -131,19 +131,19 @@ class Facts:
     def need(self, mark: Mark) -> str:
         """`needs 2 h 10 min more by Tue 18:00`."""
         standing, tick, need = self.case.standing, self.tick, mark.need
-        by = datetime.fromtimestamp(mark.due, tick.wall.tzinfo).strftime("%a %H:%M")
+        by = "at any time" if need.always else f"by {datetime.fromtimestamp(mark.due, tick.wall.tzinfo):%a %H:%M}"
         still_s = left_s(self.load, standing, mark, tick.at, tick.inputs)
         if need.level is not None:
             value = level(need, tick.inputs, tick.at)
             now = "not known now" if value is None else f"{value:g} now"
-            return f"needs {need.level.input} at {need.level.target:g} by {by} ({now})"
+            return f"needs {need.level.input} at {need.level.target:g} {by} ({now})"
         if need.full:
-            return f"needs to be full by {by}"
+            return f"needs to be full {by}"
         if need.energy_wh is None:
-            return f"needs {span(still_s)} more by {by}"
+            return f"needs {span(still_s)} more {by}"
         had_wh = tallied(self.load, standing, tick.at).energy_wh - mark.tally.energy_wh
         left_wh = need.energy_wh - had_wh if standing.need_left_wh is None else standing.need_left_wh
-        return f"needs {spell(max(0.0, round(left_wh, -1)), 'Wh')} more by {by}"
+        return f"needs {spell(max(0.0, round(left_wh, -1)), 'Wh')} more {by}"
 
 
 Say = Callable[[Facts], Saying]
@@ -270,11 +270,12 @@ def _more_phases(f: Facts) -> str:
     if not may_switch(follow, standing, f.tick.at):
         if standing.phases_at is None or standing.phase_changes >= follow.phase_changes:
             return f"; {name} no more today, they changed {standing.phase_changes} times"
-        return f"; {name} not {f.until(follow.phase_pause_s - (f.tick.at - standing.phases_at))}"
+        return f"; {name} not {f.until(follow.phase_pause_s - (f.tick.at - standing.phases_at), 'before')}"
     return f"; {name} in {span(follow.phase_up_s - standing.phases_held_s)} if {watts(other.least_w)} stay"
 
 
 def _cheap(f: Facts) -> Saying:
+    until_s = None if f.case.asks.all_in else f.hold_left_s  # at this price it needs no sun
     buys, sells = f.tick.outlook.import_price, f.tick.outlook.export_price
     sun = min(max((f.case.power.spare_w or 0.0) / least_w(f.load), 0.0), 1.0)
     plan = f.outcome.state.plans[f.index] if f.outcome.state.plans else None
@@ -283,7 +284,7 @@ def _cheap(f: Facts) -> Saying:
     rest = ", the rest is bought" if sun < 1 else ""
     said = f"{f.free} for it{rest}: a kWh costs {price(sun * sells + (1 - sun) * buys)}"
     if planned is None or (f.load.worth is not None and f.load.worth >= planned):
-        return Saying(f.runs, f"{said} and is worth {price(pays)}", f.hold_left_s)
+        return Saying(f.runs, f"{said} and is worth {price(pays)}", until_s)
     said += f", it pays up to {price(pays)}"
     marks = sorted(f.case.standing.marks, key=lambda mark: mark.due)
     mark = next((one for one in marks if left_s(f.load, f.case.standing, one, f.tick.at, f.tick.inputs) > 0), None)
@@ -291,7 +292,7 @@ def _cheap(f: Facts) -> Saying:
         start = next((start for due, start in plan.starts if due == mark.due), None)
         from_ = "" if start is None else datetime.fromtimestamp(start, f.tick.wall.tzinfo).strftime(" from %a %H:%M")
         said += f": {f.need(mark)}" + (f", else it must run{from_}" if from_ else "")
-    return Saying(f.runs, said, f.hold_left_s)
+    return Saying(f.runs, said, until_s)
 
 
 def _wait_off(f: Facts) -> Saying:

@@ -214,11 +214,13 @@ class Ledger:
                 self._decisions.append(self._decision(tick, outcome, index, watts))
 
     def _is_news(self, name: str, verdict: Verdict, at: float) -> bool:
-        """Tell whether a verdict is worth a row although it switched nothing: a new one, after a while."""
+        """Tell whether a verdict is worth a row although it switched nothing: what came of a switching, and after a
+        while any that is new.
+        """
         if verdict in PASSING:
             return False
         last, noted_at = self._noted.get(name, (None, -inf))
-        return verdict is not last and at - noted_at >= NOTES_EVERY_S
+        return verdict is not last and (last in PASSING or at - noted_at >= NOTES_EVERY_S)
 
     def _decision(self, tick: Tick, outcome: Outcome, index: int, command_w: float | None) -> DecisionRow:
         sample = tick.sample

@@ -5,7 +5,7 @@ What was not written down is said to be so: before the first record, while loadc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -47,7 +47,7 @@ def look_back(history: History, at: datetime, now: datetime) -> Past:
     minute = next(history.minutes(begin, begin + MINUTE), None)
     measured = minute is not None and minute.seconds > 0
     loads = tuple(_then(history.before(at, name)) for name in history.loads_before(at))
-    return Past(at, loads, minute, None if measured else _gap(history, at, now, [then.latest for then in loads]))
+    return Past(at, loads, minute, None if measured else _gap(history, at, now))
 
 
 def _then(decisions: Iterator[Decision]) -> Then:
@@ -65,16 +65,17 @@ def _state(decision: Decision) -> str:
     return _STATES[Phase(decision.row.phase)]
 
 
-def _gap(history: History, at: datetime, now: datetime, latest: Sequence[Decision]) -> str:
+def _gap(history: History, at: datetime, now: datetime) -> str:
     before, after = history.measured_around(at)
     if after is None and now - at < WRITTEN_BY:
         return "this is not written down yet: a running loadctl tells what is now, without --at"
     if before is None:
         return f"nothing is written down before {after:%a %d %b %Y %H:%M}" if after else "nothing is written down"
-    last = max(latest, key=lambda decision: decision.time, default=None)
-    if last is not None and last.row.verdict == Verdict.SHUTDOWN:
-        return f"loadctl was stopped on {last.time:%a %d %b at %H:%M}"
-    if last is not None and last.row.verdict == Verdict.BLIND and last.time > before - MINUTE:
-        return f"there was no reading to trust since {last.time:%a %H:%M}"
+    noted = list(history.decisions(before, at))
+    if noted and noted[-1].row.verdict == Verdict.SHUTDOWN:
+        return f"loadctl was stopped on {noted[-1].time:%a %d %b at %H:%M}"
+    blind = next((decision for decision in noted if decision.row.verdict == Verdict.BLIND), None)
+    if blind is not None:
+        return f"there was no reading to trust since {blind.time:%a %H:%M}"
     until = "" if after is None else f" until {after:%a %H:%M}"
     return f"nothing is written down from {before + MINUTE:%a %d %b %H:%M}{until}: loadctl did not run"

@@ -117,6 +117,7 @@ def test_decisions_that_change_something_are_kept_with_what_they_were_made_on():
         ("off", None),
         ("starting", 2000.0),
         ("on", None),
+        ("on", None),
         ("stopping", 0.0),
         ("off", None),
     ]
