@@ -112,6 +112,7 @@ def test_decisions_of_all_loads_and_of_one(folder):
             ("off", None),
             ("starting", 2000.0),
             ("on", None),
+            ("on", None),
         ]
         assert boiler[1].row.sentence == "boiler: “start”, says the sun"
         assert boiler[0].time.tzinfo == ZONE
