@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from loadctl.config.bands import DEFAULTS
 from loadctl.config.drawing import Draw
 from loadctl.config.keys import HouseBatteryKeys
 from loadctl.config.keys_common import BetweenKeys
 from loadctl.config.keys_load import BatteryKeys, LoadKeys, NeedKeys
 from loadctl.core.conditions import Condition
-from loadctl.core.values import Battery, Level, Load, Mode, Need, Window
+from loadctl.core.values import Battery, Clock, Level, Load, Mode, Need, Window
 
 WH_PER_LITRE = 1.163  # to warm a litre of water by 1 °C
 TAKES_S = 7200.0
@@ -17,12 +21,12 @@ def load_of(
     name: str,
     keys: LoadKeys,
     draw: Draw,
-    battery: Battery,
     when: Condition | None,
+    sources: Mapping[str, str],
     lease_s: float | None,
     settle_s: float,
 ) -> Load:
-    """Fill in the defaults of one appliance."""
+    """Fill in the defaults of one appliance; what depends on the others (battery, share) is filled in by `order`."""
     margin_w = margin(draw.least_w)
     start_w, stop_w = _thresholds(keys, draw.least_w, margin_w)
     on_s, off_s = (600.0, 600.0) if keys.compressor else (600.0, 300.0) if draw.car else (120.0, 120.0)
@@ -43,15 +47,20 @@ def load_of(
         hand_hold_s=keys.hand_hold,
         shed_below_pct=keys.shed_below,
         windows=tuple(window(between) for between in keys.between),
-        needs=tuple(need_of(name, need) for need in keys.need),
+        needs=tuple(need_of(name, need, sources) for need in keys.need),
         when=when,
-        battery=battery,
         worth=keys.worth,
         daily_runtime_s=keys.daily_max.runtime if keys.daily_max else None,
         daily_energy_wh=keys.daily_max.energy if keys.daily_max else None,
         follow=draw.follow,
+        thrifty=draw.follow is None and not _has_a_say(keys),
         mode=Mode(keys.mode),
     )
+
+
+def _has_a_say(keys: LoadKeys) -> bool:
+    """Tell whether the owner says himself how much sun there must be, or what the appliance must get."""
+    return bool(keys.start or keys.stop or keys.need) or keys.grid_limit is not None or keys.worth is not None
 
 
 def margin(least_w: float) -> float:
@@ -80,17 +89,24 @@ def window(between: BetweenKeys) -> Window:
     return Window(between.start, between.to, between.days, between.season)
 
 
-def need_of(name: str, keys: NeedKeys) -> Need:
-    """Turn a need into the core's; what its own device measures is the load's `temperature` and `soc`."""
+def need_of(name: str, keys: NeedKeys, sources: Mapping[str, str] = MappingProxyType({})) -> Need:
+    """Turn a need into the core's. `sources`: the inputs that tell a `temperature` and a `soc` unless it names one; by
+    default the load's own.
+    """
     level = None
     if keys.temperature is not None:
         per_degree = None if keys.litres is None else keys.litres * WH_PER_LITRE
-        level = Level(keys.of or f"{name}.temperature", keys.temperature, per_degree)
+        level = Level(
+            keys.of or sources.get("temperature", f"{name}.temperature"),
+            keys.temperature,
+            per_degree,
+            _band(keys, DEFAULTS["°C"]),
+        )
     elif keys.soc is not None:
         per_percent = None if keys.capacity is None else keys.capacity / 100
-        level = Level(keys.of or f"{name}.soc", keys.soc, per_percent)
+        level = Level(keys.of or sources.get("soc", f"{name}.soc"), keys.soc, per_percent, _band(keys, DEFAULTS["%"]))
     return Need(
-        keys.by,
+        keys.by or Clock(),
         keys.energy,
         keys.runtime,
         level,
@@ -98,7 +114,13 @@ def need_of(name: str, keys: NeedKeys) -> Need:
         takes_s=_given(keys.takes, TAKES_S),
         days=keys.days,
         every_days=keys.every,
+        season=keys.season,
+        always=bool(keys.always),
     )
+
+
+def _band(keys: NeedKeys, default: float) -> float:
+    return keys.band[0] if keys.band else default
 
 
 def battery_of(keys: BatteryKeys | None, house: HouseBatteryKeys | None, *, before_the_battery: bool) -> Battery:

@@ -102,7 +102,9 @@ def may_rest(before: State, outcome: Outcome) -> bool:
 
 def rest(site: Site, tick: Tick, sample: Sample, outcome: Outcome, low_w: float, high_w: float, plan_s: float) -> State:
     """Return the outcome's state, from which ticks like this one are decided at once. `plan_s`: between two plans."""
-    priced = any(load.worth is not None or standing.marks for load, standing in _pairs(site, outcome.state))
+    priced = any(
+        load.worth is not None or load.thrifty or standing.marks for load, standing in _pairs(site, outcome.state)
+    )
     asks = any(load.when is not None or _asks_inputs(standing) for load, standing in _pairs(site, outcome.state))
     until = min(_turns(site, outcome.state, tick, plan_s))
     if asks:

@@ -70,8 +70,11 @@ def settings(load: Load, standing: Standing, sight: Sight, may: Allowance) -> Se
         before_w = may.grid_w if standing.grid_before_w is None else standing.grid_before_w
         unexplained_w = may.grid_w - max(0.0, before_w) - max(standing.change_w, 0.0)
         wanted_w = set_w - unexplained_w if unexplained_w > FALL_W else set_w
-        return _changed(range_, standing, set_w, min(wanted_w, may.cap_w))
+        cap_w = may.cap_w * set_w / draws_w if draws_w > set_w else may.cap_w
+        return _changed(range_, standing, set_w, min(wanted_w, cap_w))
     could_w = may.cap_w if may.all_in else _could_w(draws_w, may)
+    if draws_w > set_w:
+        could_w *= set_w / draws_w  # where the voltage is high it draws more than it is set to
     other = _better(load, standing, range_, could_w, sight, all_in=may.all_in)
     if other is not None:
         return _setting(other, standing, could_w)

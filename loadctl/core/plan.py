@@ -13,16 +13,17 @@ anyway.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from loadctl.core.calendar import is_open
-from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, left_s
-from loadctl.core.surplus import full_w, least_w
+from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, done, left_s
+from loadctl.core.surplus import full_w, least_w, tallied
 from loadctl.core.values import ON, Load, Plan, Site, Slot, Standing, Tick
 
 EVERY_S = 300.0
 CAUTION = 1.05  # what is expected is rarely all there
+USUAL_S = 1.5 * 3600.0  # a day at full power, until the load's habit is known
 STINT_S = 900.0  # what runs may have so much more, so that it does not give back what it has just won
 EVERYDAY_SHARE = 0.25  # of the fuse is what a house draws for long
 WORTH_A_MOVE = 0.1  # of what lies between buying and selling
@@ -58,6 +59,8 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
                 continue
             price = found[0] if price is None else max(price, found[0])
             buy |= found[1]
+        if load.thrifty and price is None:
+            price = _habit(load, standing, whole_w, slots, sun_wh, tick)
         plans.append(Plan(price, buy, tuple(starts), whole_w))
     return tuple(plans)
 
@@ -79,12 +82,33 @@ def _price(
     if not taken:
         return None
     dearest, now = taken[-1], tick.outlook
-    cheaper = now.import_price - WORTH_A_MOVE * abs(now.import_price - now.export_price)
     # A stretch counts with the sun that is expected of it, but what is bought now is bought for its full price.
     buy = any(offer.slot == 0 for offer in taken) and (
         wanted_wh > 0 or (now.import_price, -tick.wall.timestamp()) <= (dearest.cost, dearest.start)
     )
-    return (dearest.cost if buy else min(dearest.cost, cheaper)), buy
+    return (dearest.cost if buy else min(dearest.cost, _cheaper(tick))), buy
+
+
+def _habit(
+    load: Load, standing: Standing, whole_w: float, slots: list[Slot], sun_wh: list[float], tick: Tick
+) -> float | None:
+    """Return what a load should pay for what it usually uses in a day: it would be bought later, but never now."""
+    had_wh = tallied(load, standing, tick.at).energy_wh - standing.today.energy_wh
+    usual_wh = USUAL_S * load.power_w / 3600 if standing.usual_wh is None else standing.usual_wh
+    if had_wh >= usual_wh or done(load, standing):
+        return None
+    midnight = datetime.combine(tick.wall.date() + timedelta(days=1), datetime.min.time(), tick.wall.tzinfo)
+    wanted_wh = usual_wh - had_wh + (STINT_S * whole_w / 3600 if standing.phase is ON else 0.0)
+    found = _price(load, whole_w, slots, sun_wh, wanted_wh, midnight.timestamp(), tick)
+    prices = tick.outlook
+    halfway = (prices.import_price + prices.export_price) / 2  # it may not be used at all
+    return None if found is None else min(found[0], halfway)
+
+
+def _cheaper(tick: Tick) -> float:
+    """Return a price that is a good deal below what is bought now."""
+    prices = tick.outlook
+    return prices.import_price - WORTH_A_MOVE * abs(prices.import_price - prices.export_price)
 
 
 def _offers(

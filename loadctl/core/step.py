@@ -12,7 +12,20 @@ from loadctl.core.needs import marked
 from loadctl.core.plan import EVERY_S as PLAN_EVERY_S
 from loadctl.core.plan import plan
 from loadctl.core.surplus import charged, draws_nothing, take_stock, tallied
-from loadctl.core.values import ON, STARTING, STOPPING, Holder, Load, Outcome, Sample, Site, Standing, State, Tick
+from loadctl.core.values import (
+    ON,
+    STARTING,
+    STOPPING,
+    Holder,
+    Load,
+    Outcome,
+    Sample,
+    Site,
+    Standing,
+    State,
+    Tally,
+    Tick,
+)
 from loadctl.core.walk import NO_PLAN, Asked, walk
 
 DOUBTFUL_YEAR = 2001  # a clock before it was never set: no day begins and no need ends by it
@@ -22,6 +35,13 @@ LEARNS_SLOWLY = 0.3
 def start(site: Site, at: float, day: int) -> State:
     """Return the state of a site about which nothing is known yet; `day` is the ordinal of the site's day."""
     return State(standings=tuple(Standing(since=at, tallied_at=at) for _ in site.loads), day=day)
+
+
+def reordered(state: State, old: Site, new: Site) -> State:
+    """Return the state for the same loads in another order of priority; what was planned is planned anew."""
+    known = {load.name: standing for load, standing in zip(old.loads, state.standings, strict=True)}
+    standings = tuple(known[load.name] for load in new.loads)
+    return replace(state, standings=standings, plans=(), planned_at=None, calm=None)
 
 
 def step(site: Site, state: State, tick: Tick) -> Outcome:
@@ -60,16 +80,16 @@ def think(site: Site, state: State, tick: Tick) -> Outcome:
         if sight.fresh:
             _settle(site, standings, sample)
         stock = take_stock(site, standings, asked.kept, sample, sample.grid_w, at)
-        if _plan_is_old(state, standings, tick):
+        if _plan_is_old(site, state, standings, tick):
             base_w = sample.grid_w - stock.own_w
             plans = plan(site, standings, tick, away=asked.away, base_w=base_w)
             state = replace(state, plans=plans, planned_at=at)
     return walk(site, state, tick, standings, sight, stock, asked)
 
 
-def _plan_is_old(state: State, standings: list[Standing], tick: Tick) -> bool:
+def _plan_is_old(site: Site, state: State, standings: list[Standing], tick: Tick) -> bool:
     """Tell whether it is time to plan; a site without needs has nothing to plan."""
-    if not any(standing.marks for standing in standings):
+    if not any(standing.marks or load.thrifty for load, standing in zip(site.loads, standings, strict=True)):
         return False
     return state.planned_at is None or not 0 <= tick.at - state.planned_at < PLAN_EVERY_S
 
@@ -89,10 +109,12 @@ def _kept(site: Site, state: State, tick: Tick, asked: Asked) -> list[Standing]:
         load = site.loads[index]
         if (standing.phase is STARTING or standing.phase is STOPPING) and at - standing.asked_at > site.answer_s:
             standing = fail(load, standing, at, "no answer to the last command", was_on=None)  # noqa: PLW2901
+        if standing.command_id is not None and standing.phase is ON and at - standing.asked_at > site.answer_s:
+            standing = replace(standing, command_id=None)  # noqa: PLW2901
         if standing.hand_until is not None and at >= standing.hand_until:
             standing = replace(standing, holder=Holder.RULE, hand_until=None)  # noqa: PLW2901
         if new_day:
-            standing = replace(standing, today=tallied(load, standing, at), phase_changes=0)  # noqa: PLW2901
+            standing = new_day_of(load, standing, at)  # noqa: PLW2901
         boosts = asked.boosts.get(load.name, ())
         if (load.needs or boosts or standing.marks) and tick.wall.year >= DOUBTFUL_YEAR:
             plan_ = state.plans[index] if state.plans else NO_PLAN
@@ -101,6 +123,16 @@ def _kept(site: Site, state: State, tick: Tick, asked: Asked) -> list[Standing]:
             standing = charged(load, standing, tick.sample.soc_pct)  # noqa: PLW2901
         standings[index] = standing
     return standings
+
+
+def new_day_of(load: Load, standing: Standing, at: float) -> Standing:
+    """Return the standing at the beginning of a day, having learned what the load used in the last one."""
+    tally = tallied(load, standing, at)
+    used_wh = tally.energy_wh - standing.today.energy_wh
+    usual_wh = standing.usual_wh
+    if standing.today != Tally():  # the first day was not seen whole
+        usual_wh = used_wh if usual_wh is None else usual_wh + LEARNS_SLOWLY * (used_wh - usual_wh)
+    return replace(standing, today=tally, phase_changes=0, usual_wh=usual_wh)
 
 
 def _day(day: int, tick: Tick) -> int:
@@ -151,6 +183,8 @@ def _settle(site: Site, standings: list[Standing], sample: Sample) -> None:
     A step on the meter does not end it early: a kettle makes one too, and then the same watts were given away twice.
     """
     for index, standing in enumerate(standings):
+        if standing.command_id is not None and standing.phase is ON:
+            continue  # it is not done yet
         if standing.shown_at is not None and sample.read_at >= standing.shown_at:
             fields: dict[str, Any] = {"shown_at": None, "change_w": 0.0, "grid_before_w": None}
             standings[index] = change(site.loads[index], standing, sample.read_at, **fields)

@@ -156,7 +156,9 @@ def take_stock(
                 if standing.change_w > 0:
                     pending_w += min(max(standing.change_w - shows_w, 0.0), standing.change_w)
                 else:
-                    leaving_w += min(max(shows_w - standing.change_w, 0.0), -standing.change_w)
+                    falls_w = min(max(shows_w - standing.change_w, 0.0), -standing.change_w)
+                    leaving_w += falls_w
+                    gone_w += falls_w if at - standing.asked_at <= GONE_S else 0.0
             if standing.holder is Holder.RULE and kept.get(load.name) is not True:
                 yields[index] = load.name not in kept and served(load, standing, at)
                 room += draws_w if yields[index] else spared_w(load, draws_w)

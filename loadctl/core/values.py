@@ -303,6 +303,8 @@ class Load:
     `power_w` is what it draws at most; `follow` marks a load that can be set to less, and then `start_w` and the
     conditions to stop are about its least power. `worth`: a kWh for it may cost so much. `daily_runtime_s`,
     `daily_energy_wh`: no more a day by its rules. `share`: loads with the same number in a row share power equally.
+    `thrifty`: what it usually uses in a day would be bought otherwise, so it takes the cheapest of the day's sun,
+    partial sun too, if a full one is not to be expected.
     """
 
     name: str
@@ -330,6 +332,7 @@ class Load:
     follow: Follow | None = None
     mode: Mode = Mode.SOLAR
     share: int | None = None
+    thrifty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,8 +503,9 @@ class Standing:
     A load that follows the sun: `target_w` is the power it was last set to, on `phases`, by `change_w` more than
     before; `shown_at`: a reading from then on is sure to show that (None: one did); `using`: on how many phases it
     really draws; `phases_at`: their last change; `phases_held_s`: how long another number would have been better;
-    `phase_changes`: today's. `truths`: the last word of each comparison in `when`, for its hysteresis; `claims`,
-    `discharges`: the battery's charge was above the load's limit.
+    `phase_changes`: today's. `usual_wh`: what it uses in a day, None until that is known. `truths`: the last word of
+    each comparison in `when`, for its hysteresis; `claims`, `discharges`: the battery's charge was above the load's
+    limit.
     """
 
     phase: Phase = OFF
@@ -540,6 +544,7 @@ class Standing:
     today: Tally = Tally()
     marks: tuple[Mark, ...] = ()
     needs_missed: int = 0
+    usual_wh: float | None = None
     truths: tuple[bool | None, ...] = ()
     claims: bool = False
     discharges: bool = False

@@ -52,7 +52,6 @@ FOLLOWS = frozenset(
         Verdict.HELD_ON,
         Verdict.NEED,
         Verdict.MODE,
-        Verdict.HAND,
     }
 )
 NO_PLAN = Plan()
@@ -98,13 +97,14 @@ class Asked:
 class Ledger:
     """What was given away so far. `taken_w`: promised to more important loads. `hunger_w`: they could use so much more.
 
-    `rise_w`: the house will draw so much more by what was decided in this tick. `relief_w`: so much less.
-    `yields`, `caps_w`: who is to stop, and who to draw no more than so much, to make room.
+    `rise_w`: the house will draw so much more by what was decided in this tick. `relief_w`: so much less. `yields`,
+    `caps_w`: who is to stop, and who to draw no more than so much, to make room; `shed`, `fused`: for the fuse.
     """
 
     yields: list[bool]
     caps_w: list[float]
     shed: list[bool]
+    fused: list[bool]
     taken_w: float = 0.0
     hunger_w: float = 0.0
     rise_w: float = 0.0
@@ -143,7 +143,8 @@ def walk(
     site: Site, state: State, tick: Tick, standings: list[Standing], sight: Sight, stock: Stock | None, asked: Asked
 ) -> Outcome:
     """Judge the loads in order of priority, hand the power down, and command what changes."""
-    ledger = Ledger([False] * len(standings), [inf] * len(standings), [False] * len(standings))
+    no = [False] * len(standings)
+    ledger = Ledger(no, [inf] * len(standings), no[:], no[:])
     if stock is not None and site.max_import_w is not None:
         _fit_the_fuse(site, standings, stock, site.max_import_w, ledger)
     if stock is not None:
@@ -168,10 +169,8 @@ def walk(
             setting = first(load, standing, tick.at, power.free_w, power.headroom_w, all_in=all_in)
             ledger.taken_w += load.power_w
             ledger.rise_w += setting.watts
-        elif turn_on is None and load.follow is not None and verdict in FOLLOWS and standing.phase is ON and stock:
+        elif turn_on is None and stock is not None and (ledger.fused[index] or _follows(load, standing, verdict, look)):
             standing, setting = _followed(index, load, standing, sight, power, stock, ledger, all_in=all_in)
-            if verdict is Verdict.HAND and look.wish is None:
-                setting = None  # somebody set it so at the device
         holder = _holder(standing.holder, verdict, turn_on)
         if holder is not standing.holder:
             standing = replace(standing, holder=holder, hand_until=None)
@@ -185,6 +184,13 @@ def walk(
     state = replace(state, standings=tuple(standings), next_id=next_id)
     surplus_w = stock.surplus_w if stock else None
     return Outcome(state, tuple(verdicts), tuple(commands), surplus_w, tuple(spare), tuple(cases))
+
+
+def _follows(load: Load, standing: Standing, verdict: Verdict, look: Look) -> bool:
+    """Tell whether the load is set by the sun; what a person set at the device stays as it is."""
+    if load.follow is None or standing.phase is not ON:
+        return False
+    return verdict in FOLLOWS or (verdict is Verdict.HAND and look.wish is True)
 
 
 def _power(index: int, site: Site, standing: Standing, stock: Stock | None, ledger: Ledger) -> Power:
@@ -337,9 +343,10 @@ def _followed(
     wants_w = appetite_w(load, standing, sight.at)
     ledger.rise_w += max(0.0, change_w)
     ledger.relief_w += max(0.0, -change_w)
+    wants_w = min(wants_w, max(0.0, ledger.caps_w[index] - set_w))
     if not all_in:  # who buys what the sun does not give waits for nobody to make room
-        ledger.hunger_w += min(wants_w, max(0.0, ledger.caps_w[index] - set_w))
-    ledger.taken_w += max(change_w, min(wants_w, max(0.0, ledger.caps_w[index] - set_w)))
+        ledger.hunger_w += max(0.0, wants_w - max(0.0, power.free_w))
+    ledger.taken_w += max(change_w, wants_w)
     return standing, setting
 
 
@@ -385,6 +392,7 @@ def _fit_the_fuse(site: Site, standings: Sequence[Standing], stock: Stock, max_i
             draws_w = own_w(load, standing)
             if over_w <= spared_w(load, draws_w):
                 ledger.caps_w[index] = draws_w - over_w
+                ledger.fused[index] = True
             else:
                 ledger.shed[index] = True
             over_w -= draws_w
