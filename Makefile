@@ -55,6 +55,7 @@ slow: $(PEERS)   ## the tests that take minutes
 
 schema: $(STAMP) ## publish the JSON Schema of rule files anew
 	$(BIN)/loadctl schema > rules/loadctl.schema.json
+	$(BIN)/loadctl schema --page rules/README.md
 
 clean:           ## remove the environment and the caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

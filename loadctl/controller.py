@@ -10,7 +10,7 @@ really do is told with the next step. It is the same code that runs in `loadctl 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import inf
 from pathlib import Path
@@ -23,7 +23,7 @@ from loadctl.config import House, load, parse
 from loadctl.config.reading import Drivers
 from loadctl.core import values
 from loadctl.core.explain import explain
-from loadctl.core.step import start, step
+from loadctl.core.step import reordered, start, step
 from loadctl.core.surplus import drawn_w
 from loadctl.core.values import AnyWish, Command, Input, Outcome, Report, Tick, Verdict
 from loadctl.inputs.known import of_load, of_meter, of_prices
@@ -39,6 +39,7 @@ class Sample:
 
     Signs: `grid_w` + import, - export; `battery_w` + discharging, - charging. `load_w` is the whole house with the
     controlled appliances, the battery taken out. Without `grid_w` it follows from the others; None is not known.
+    `grid_up` False: the grid is gone. `inputs`: what the rules ask for by name, in base units (W, °C, %, /kWh; yes: 1)
     """
 
     at: float
@@ -48,6 +49,7 @@ class Sample:
     load_w: float | None = None
     battery_w: float | None = None
     soc_pct: float | None = None
+    grid_up: bool | None = None
     inputs: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -127,6 +129,7 @@ class External:
     every_s = 1.0
     settle_s = 5.0
     lease_s = None
+    tells = ("temperature", "soc")  # if the caller hands them in, as the input `boiler.temperature`
 
     def __init__(self, options: ExternalOptions, shared: object) -> None:
         pass
@@ -192,11 +195,12 @@ class Controller:
 
     def step(self, sample: Sample, states: Mapping[str, LoadState] | None = None) -> Decision:
         """Live on to `sample.at` and return what is to change. Raises ValueError if time runs backwards."""
-        at, site = sample.at, self.house.site
+        at = sample.at
         wall = sample.wall if sample.wall.tzinfo is not None else sample.wall.replace(tzinfo=self.house.zone)
         wall = wall if wall.tzinfo is self.house.zone else wall.astimezone(self.house.zone)
         if self._at is not None and at < self._at:
             raise ValueError(f"time runs forward only: {at} comes before {self._at}")
+        site = self._ordered(wall.toordinal())
         if self._state is None:
             self._state = start(site, at, wall.toordinal())
         elif self._at is not None and self._at < at <= self._at + COARSEST_S:
@@ -217,6 +221,14 @@ class Controller:
             self._pending[command.load] = command
         return Decision(outcome.commands, outcome.surplus_w, tick, outcome, site)
 
+    def _ordered(self, day: int) -> values.Site:
+        """Return the site, changed over to the priorities of the day."""
+        old, new = self.house.site, self.house.site_on(day)
+        if new is not old:
+            self.house = replace(self.house, site=new)
+            self._state = self._state and reordered(self._state, old, new)
+        return new
+
     def _seen(self, sample: Sample) -> values.Sample:
         grid_w = sample.grid_w
         if grid_w is None and sample.load_w is not None and sample.pv_w is not None:
@@ -228,6 +240,7 @@ class Controller:
             sample.load_w,
             sample.battery_w,
             sample.soc_pct,
+            grid_up=sample.grid_up,
             every_s=self._every_s,
             max_age_s=max(10.0, 2 * self._every_s),
         )

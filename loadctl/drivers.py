@@ -195,6 +195,15 @@ class Wakeable(Protocol):
         ...
 
 
+@runtime_checkable
+class Telling(Protocol):
+    """An actuator that measures the `temperature` or the `soc` of what it feeds: `tells` names which. Optional; what is
+    measured is in `Report.inputs`.
+    """
+
+    tells: tuple[str, ...]
+
+
 class Level(StrEnum):
     """How much a finding of `loadctl doctor` matters; UNSEEN: it could not be looked at."""
 

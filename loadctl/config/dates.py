@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import time
+from datetime import date, time, timedelta
 from typing import Any
 
 from loadctl.config.findings import nearest
 from loadctl.core import units
+from loadctl.core.calendar import in_season
 from loadctl.core.values import Clock, Season
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+A_YEAR = range(date(2028, 1, 1).toordinal(), date(2029, 1, 1).toordinal())  # one with all days that there can be
 
 _DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DAY_WORDS = {
@@ -39,6 +42,7 @@ _CLOCK_WORDS = {"noon": "12:00", "midday": "12:00", "midnight": "00:00"}
 _MOST_OFFSET_S = 6 * 3600.0
 
 _TO = re.compile(r"\s*(?:–|—|\bto\b|\buntil\b)\s*")
+_ON = re.compile(r"(?:,|\band\b)?\s*\b(on|in)\b", re.IGNORECASE)
 _DAY_OF_MONTH = re.compile(r"(?:(\d{1,2})\.?\s+)?([a-z]+)(?:\s+(\d{1,2}))?", re.IGNORECASE)
 
 # What editors accept for the short forms; `check` understands a little more.
@@ -47,9 +51,10 @@ _SUN_PATTERN = rf"(sunrise|sunset)( ?[+-] ?{units.pattern('s')})?"
 CLOCK_PATTERN = rf"({_TIME}|24:00|{_SUN_PATTERN})"
 _DAY_PATTERN = "(" + "|".join((*DAYS, "weekdays", "weekend", "daily")) + ")"
 DAYS_PATTERN = rf"({_DAY_PATTERN}|{_DAY_PATTERN}-{_DAY_PATTERN})(, ?{_DAY_PATTERN})*"
-BETWEEN_PATTERN = rf"^({_TIME} ?- ?({_TIME}|24:00)|{CLOCK_PATTERN} to {CLOCK_PATTERN})( on {DAYS_PATTERN})?$"
 _DATE_PATTERN = rf"([0-3]?\d )?({'|'.join(MONTHS)})"
-SEASON_PATTERN = rf"^{_DATE_PATTERN}( ?- ?{_DATE_PATTERN})?$"
+SEASON_PATTERN = rf"{_DATE_PATTERN}( ?- ?{_DATE_PATTERN})?"
+ON_PATTERN = rf"( on {DAYS_PATTERN})?( in {SEASON_PATTERN})?"
+BETWEEN_PATTERN = rf"^({_TIME} ?- ?({_TIME}|24:00)|{CLOCK_PATTERN} to {CLOCK_PATTERN}){ON_PATTERN}$"
 
 
 def clock(value: object) -> Clock:
@@ -132,9 +137,21 @@ def spell_season(found: Season) -> str:
     return first if first == last else f"{first} - {last}" if " " in first + last else f"{first}-{last}"
 
 
+def shortest(found: Season) -> int:
+    """Return how many days the season has in a year without a 29 February."""
+    first = date(2027, 1, 1).toordinal()
+    return sum(in_season(found, day) for day in range(first, first + 365))
+
+
+def a_day_later(found: Season) -> Season:
+    """Return the season that begins and ends a day later."""
+    first, last = (date(2028, *end) + timedelta(days=1) for end in (found.start, found.end))
+    return Season((first.month, first.day), (last.month, last.day))
+
+
 def between(text: str) -> dict[str, Any]:
-    """`09:00-19:00`, `sunrise + 1 h to sunset`, `09:00-19:00 on weekdays` -> {from, to, days}."""
-    text, found = on_days(text.strip())
+    """`09:00-19:00`, `sunrise + 1 h to sunset`, `09:00-19:00 on weekdays in may-sep` -> {from, to, days, season}."""
+    text, found = on_days(text)
     parts: Sequence[str] = [part.strip() for part in _TO.split(text)]
     if len(parts) != 2:
         parts = _at_a_dash(text)
@@ -144,9 +161,15 @@ def between(text: str) -> dict[str, Any]:
 
 
 def on_days(text: str) -> tuple[str, dict[str, Any]]:
-    """Split `… on sat, sun` into what stands before and {days}."""
-    what, separator, words = (part.strip() for part in re.split(r"(\bon\b|$)", text, maxsplit=1))
-    return what, {"days": sorted_names(days(words))} if separator else {}
+    """Split `… on sat, sun in may-sep` into what stands before and {days, season}."""
+    what, *rest = (part.strip() for part in _ON.split(text))
+    found: dict[str, Any] = {}
+    for word, said in zip(rest[::2], rest[1::2], strict=True):
+        key = "days" if word.lower() == "on" else "season"
+        if key in found:
+            raise ValueError(f"`{text.strip()[:40]}`: `{word}` stands here twice")
+        found[key] = sorted_names(days(said)) if key == "days" else spell_season(season(said))
+    return what, found
 
 
 def sorted_names(found: frozenset[int]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,6 +14,8 @@ from loadctl.drivers import Shared
 from loadctl.errors import Fault
 from loadctl.outlook.sun import Location
 from loadctl.outlook.tariff import Tariff
+
+MonthDay = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class House:
 
     `actuators`: by load name. `was`: the former name of a load by its present one. `notes`: what the owner should know
     although nothing is wrong. `location`: as the file says it, else roughly by the time zone. `inputs`: by name;
-    `units`: of all that a condition may ask for, the inputs included.
+    `units`: of all that a condition may ask for, the inputs included. `site` has the loads in the order of the day on
+    which the file was read, `orders` in that of each day of the year if priorities have seasons.
     """
 
     path: Path
@@ -53,3 +57,9 @@ class House:
     tariff: Tariff = field(default_factory=Tariff)
     inputs: Mapping[str, Device] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    orders: Mapping[MonthDay, Site] = field(default_factory=dict)
+
+    def site_on(self, day: int) -> Site:
+        """Return the site with the order of the day with this ordinal: the same object as long as the order is."""
+        on = date.fromordinal(day)
+        return self.orders.get((on.month, on.day), self.site)

@@ -41,7 +41,9 @@ Days = Annotated[
 ]
 Season = Annotated[
     CoreSeason,
-    PlainValidator(dates.season, json_schema_input_type=text(dates.SEASON_PATTERN, "may-sep", "15 oct - 31 mar")),
+    PlainValidator(
+        dates.season, json_schema_input_type=text(f"^{dates.SEASON_PATTERN}$", "may-sep", "15 oct - 31 mar")
+    ),
 ]
 
 

@@ -7,12 +7,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainValidator
 from pydantic.dataclasses import dataclass
 
-from loadctl.config import words
-from loadctl.config.keys_common import STRICT, Between, Clock, Days, Price, Seconds, Watts, text
+from loadctl.config import dates, words
+from loadctl.config.keys_common import STRICT, Between, Clock, Days, Price, Season, Seconds, Watts, text
 from loadctl.core.units import Unit
 from loadctl.core.values import EVERY_DAY
+from loadctl.core.values import Season as CoreSeason
 
 Span = tuple[float | None, float]  # the lower end if it is given, the upper end
+Ranks = tuple[tuple[int, CoreSeason | None], ...]  # each with its part of the year; None: all of it
+Band = Annotated[
+    tuple[float, str],
+    PlainValidator(words.band, json_schema_input_type=text(words.BAND_PATTERN, "1 °C", "3 %")),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -50,7 +56,7 @@ class StopKeys:
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class NeedKeys:
     """What the appliance must get by a time of day, whatever the weather: one of `energy`, `runtime`, `temperature`,
-    `soc`, `full`.
+    `soc`, `full`; or at any time: `temperature` or `soc` with `always`.
     """
 
     energy: Annotated[Annotated[float, Unit("Wh", least=1)] | None, Field(examples=["6 kWh"])] = None
@@ -64,7 +70,8 @@ class NeedKeys:
     full: Annotated[Literal[True] | None, Field(examples=[True])] = None
     """Until its own thermostat opens, or the car stops charging."""
     of: Annotated[str | None, Field(examples=["tank"])] = None
-    """The input that tells the temperature or the charge; default: what its own device measures."""
+    """The input that tells the temperature or the charge; default: what its own device measures, else the only input
+    that there is of that kind."""
     litres: Annotated[
         float | None,
         Field(gt=0, le=1_000_000, examples=[300]),
@@ -75,14 +82,21 @@ class NeedKeys:
     """What the battery holds when it is full: tells how long charging takes (with `soc`)."""
     takes: Annotated[Annotated[float, Unit("s", least=60, most=7 * 86400)] | None, Field(examples=["3 h"])] = None
     """How long it takes at most, where nothing else tells (default 2 h)."""
-    by: Annotated[Clock, Field(examples=["18:00"])]
-    """By this time of day, by the clock or by the sun."""
+    by: Annotated[Clock | None, Field(examples=["18:00"])] = None
+    """By this time of day, by the clock or by the sun; must be given unless `always` is."""
     days: Annotated[Days, Field(examples=["sat, sun"])] = EVERY_DAY
     """On these days; default: daily."""
+    season: Annotated[Season | None, Field(examples=["may-sep"])] = None
+    """In this part of the year; default: all year."""
     every: Annotated[
         int, BeforeValidator(words.every, json_schema_input_type=text(r"^[1-9]\d* ?d$", "7 d")), Field(examples=["7 d"])
     ] = 1
     """Only once in so many days, counted from when it was last met; default: each time."""
+    always: Annotated[Literal[True] | None, Field(examples=[True])] = None
+    """Instead of `by`: never below this `temperature` or `soc`, at any hour and also while nobody is at home. While the
+    value is not known nothing is done."""
+    band: Annotated[Band | None, Field(examples=["1 °C"])] = None
+    """With `always`: once it was missed it is raised by so much more (default 1 °C, 3 %)."""
 
     def __post_init__(self) -> None:
         given = [key for key in ("energy", "runtime", "temperature", "soc", "full") if getattr(self, key) is not None]
@@ -95,12 +109,30 @@ class NeedKeys:
             ("litres", ("temperature",)),
             ("capacity", ("soc",)),
             ("takes", ("temperature", "soc", "full")),
+            ("always", ("temperature", "soc")),
         ):
             if getattr(self, key) is not None and given[0] not in meant:
                 raise ValueError(f"`{key}` belongs to `{'` and `'.join(meant)}`, not to `{given[0]}`; delete it")
+        if self.always:
+            self._check_always()
+        elif self.by is None:
+            raise ValueError('until when? write `by: "18:00"`')
+        elif self.season is not None and dates.shortest(self.season) < (1 if self.days == EVERY_DAY else 7):
+            raise ValueError("in some years its `season` has none of its days; write a longer one")
+        elif self.band is not None:
+            raise ValueError("`band` goes with `always: true`; write that instead of `by` or delete `band`")
         if self.takes is not None and (self.litres is not None or self.capacity is not None):
             other = "litres" if self.litres is not None else "capacity"
             raise ValueError(f"`takes` and `{other}` both say how long it takes; keep one")
+
+    def _check_always(self) -> None:
+        defaults = {"by": None, "days": EVERY_DAY, "season": None, "every": 1}
+        for key, default in defaults.items():
+            if getattr(self, key) != default:
+                raise ValueError(f"`{key}` and `always` contradict each other; keep one of them")
+        unit, key = ("°C", "temperature") if self.temperature is not None else ("%", "soc")
+        if self.band is not None and self.band[1] != unit:
+            raise ValueError(f"the `band` of a `{key}` is written `{'1 °C' if unit == '°C' else '3 %'}`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
@@ -168,7 +200,8 @@ Need = Annotated[
     NeedKeys,
     BeforeValidator(
         words.need,
-        json_schema_input_type=text(words.NEED_PATTERN, "6 kWh by 18:00", "4 h by sunset", "full by 07:00") | NeedKeys,
+        json_schema_input_type=text(words.NEED_PATTERN, "6 kWh by 18:00", "4 h by sunset in may-sep", "8 °C always")
+        | NeedKeys,
     ),
 ]
 _DailyText: Any = text(words.DAILY_PATTERN, "4 h", "6 kWh")
@@ -195,6 +228,20 @@ Current = Annotated[
 ]
 
 
+_SeasonText: Any = text(f"^{dates.SEASON_PATTERN}$", "apr-sep", "oct-mar")
+Priority = Annotated[
+    Ranks,
+    PlainValidator(
+        words.priority,
+        json_schema_input_type=Annotated[int, Field(ge=1, le=1000)]
+        | Annotated[
+            dict[Annotated[str, Field(pattern=r"^[1-9]\d*$")], _SeasonText | list[_SeasonText]],
+            Field(json_schema_extra={"additionalProperties": False}),
+        ],
+    ),
+]
+
+
 def _one_or_more(item: Any) -> Any:
     return BeforeValidator(words.listed, json_schema_input_type=item | list[item])
 
@@ -214,8 +261,9 @@ class LoadKeys:
     """For a car: on how many phases it charges; `auto` lets the charger change between one and three with the sun."""
     voltage: Annotated[float, Unit("V", least=90, most=300), Field(examples=["230 V"])] = 230.0
     """For a car: between a phase and neutral, to tell the power from the current."""
-    priority: Annotated[int, Field(ge=1, le=1000, examples=[1])] | None = None
-    """1 is most important. Appliances with a priority come before those without, which keep the order of the file."""
+    priority: Annotated[Priority | None, Field(examples=[1, {1: "apr-sep", 3: "oct-mar"}])] = None
+    """1 is most important; it may change with the season. Appliances with a priority come before those without, which
+    keep the order of the file."""
     mode: Annotated[Literal["off", "solar", "solar+min", "fast"], Field(examples=["solar+min"])] = "solar"
     """How it is run until a person says otherwise: `off`; `solar`, by its rules; `solar+min`, at its least power at any
     time and more by its rules; `fast`, all it can take."""

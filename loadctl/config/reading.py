@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import count
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -20,14 +19,15 @@ from loadctl.config.findings import Findings, Path, nearest
 from loadctl.config.house import Device, House, Web
 from loadctl.config.keys import PricesKeys, SiteKeys, TariffKeys, WebKeys
 from loadctl.config.keys_load import LoadKeys, WhenKeys
-from loadctl.config.loads import battery_of, load_of
+from loadctl.config.loads import load_of
+from loadctl.config.order import Order, orders
 from loadctl.config.scene import Rule, Scene
 from loadctl.config.sense import sense
 from loadctl.config.validate import checked
 from loadctl.config.year import Year
 from loadctl.core.conditions import Condition
-from loadctl.core.values import Load, Site, Window
-from loadctl.drivers import LoopClock, Shared
+from loadctl.core.values import Site, Window
+from loadctl.drivers import LoopClock, Shared, Telling
 from loadctl.inputs import INPUTS
 from loadctl.inputs import names as input_names
 from loadctl.meters import METERS
@@ -102,35 +102,40 @@ def _house(data: dict[str, Any], file: str, findings: Findings, drivers: Drivers
         every_s = float(meter.build(shared).every_s) if meter else None
     inputs = _inputs(data, drivers, findings)
     units = _units(data, inputs)
-    rules = _rules(data, site or SiteKeys(), units, shared, drivers, findings)
+    rules = _rules(data, inputs, units, shared, drivers, findings)
+    found = orders(rules, site.battery if site else None)
     given = site.location if site else None
     location = Location(given.latitude, given.longitude) if given else location_of(zone)
     tariff = _tariff(site.tariff if site else None)
     if site:
-        sense(Scene(site, zone, location, tariff, units, every_s, Year(zone, location)), rules, findings)
+        _battery_after(site, data, findings)
+        scene = Scene(site, zone, location, tariff, units, every_s, Year(zone, location))
+        for order in {id(order): order for order in found.values()}.values():
+            sense(scene, order, findings)
     if site is None or web is None or meter is None or findings.faults:
         return None
-    core_site = Site(
-        loads=_sharing(rules),
-        reserve_w=site.reserve,
-        max_import_w=site.max_import,
-        hold_s=site.hold,
-        steady_s=site.steady,
-    )
+    sites = {id(order): _site(site, order) for order in found.values()}
+    by_day = {day: sites[id(order)] for day, order in found.items()}
+    today = shared.clock.wall()
     return House(
         path=FilePath(file),
-        site=core_site,
+        site=by_day.get((today.month, today.day), by_day[1, 1]),
         zone=zone,
         meter=meter,
         actuators={rule.load.name: rule.device for rule in rules},
         web=Web(web.host, web.port),
         was={rule.load.name: rule.keys.was for rule in rules if rule.keys.was},
-        notes=tuple(findings.notes),
+        notes=tuple(dict.fromkeys(findings.notes)),
         location=location,
         tariff=tariff,
         inputs=inputs,
         units=units,
+        orders=by_day if len(by_day) > 1 else {},
     )
+
+
+def _site(keys: SiteKeys, order: Order) -> Site:
+    return Site(tuple(rule.load for rule in order), keys.reserve, keys.max_import, keys.hold, steady_s=keys.steady)
 
 
 def _version(data: dict[str, Any], findings: Findings) -> None:
@@ -171,19 +176,19 @@ def _units(data: dict[str, Any], inputs: Mapping[str, Device]) -> dict[str, str]
 
 def _rules(
     data: dict[str, Any],
-    site: SiteKeys,
+    inputs: Mapping[str, Device],
     units: Mapping[str, str],
     shared: Shared,
     drivers: Drivers,
     findings: Findings,
 ) -> list[Rule]:
-    """Return the appliances, the most important first."""
+    """Return the appliances in the order of the file."""
     loads = data.get("loads")
     if not isinstance(loads, dict) or not loads:
         example = "such as `boiler: {actuator: {driver: shelly, host: 192.168.1.40}, power: 2 kW}`"
         findings.fault(("loads",), f"under `loads:` at least one appliance is meant, {example}")
         return []
-    found: list[tuple[str, LoadKeys, Device]] = []
+    rules = []
     for name, value in loads.items():
         path = ("loads", name)
         if not NAME.fullmatch(name):
@@ -195,34 +200,39 @@ def _rules(
             findings.fault(path, "`power` is missing")
         if "actuator" in written:
             made = device(written["actuator"], (*path, "actuator"), drivers.actuators, "actuator", findings)
-        if keys and made:
-            found.append((name, keys, made))
-    found.sort(key=lambda rule: rule[1].priority or 1_000_000)  # sort() keeps the order of the file
-    ahead = _before_the_battery(site, [name for name, _, _ in found], loads, findings)
-    rules = []
-    for name, keys, made in found:
-        path = ("loads", name)
+        if keys is None or made is None:
+            continue
         built = made.build(shared)
         drawn = draw(keys, built, made.options, path, findings)
         when = _when(keys.when, units, (*path, "when"), findings) if keys.when else None
-        if drawn is None:
-            continue
-        battery = battery_of(keys.battery, site.battery, before_the_battery=name in ahead)
-        rules.append(Rule(load_of(name, keys, drawn, battery, when, built.lease_s, built.settle_s), keys, made))
+        if drawn is not None:
+            rules.append(
+                Rule(
+                    load_of(name, keys, drawn, when, _sources(built, inputs), built.lease_s, built.settle_s), keys, made
+                )
+            )
     return rules
 
 
-def _before_the_battery(
-    site: SiteKeys, order: Sequence[str], loads: Mapping[str, Any], findings: Findings
-) -> Sequence[str]:
-    last = site.battery.after if site.battery else None
-    if last is None or last in order:
-        return order[: order.index(last) + 1] if last else ()
-    if last not in loads:
+def _sources(built: Any, inputs: Mapping[str, Device]) -> dict[str, str]:
+    """Return the inputs that needs go by which name none, where the device measures nothing itself: the only one that
+    there is; "" where that is not one.
+    """
+    tells = built.tells if isinstance(built, Telling) else ()
+    found = {}
+    for key, unit in input_names.OF_A_LOAD.items():
+        if key in {"temperature", "soc"} and key not in tells:
+            named = [name for name, made in inputs.items() if made.options.base == unit]
+            found[key] = named[0] if len(named) == 1 else ""
+    return found
+
+
+def _battery_after(site: SiteKeys, data: Mapping[str, Any], findings: Findings) -> None:
+    last, loads = site.battery.after if site.battery else None, data.get("loads")
+    if last is not None and isinstance(loads, dict) and last not in loads:
         findings.fault(
             ("site", "battery", "after"), f"there is no appliance `{last[:40]}`; {nearest(last[:40], loads)}"
         )
-    return ()
 
 
 def _when(keys: WhenKeys, units: Mapping[str, str], path: Path, findings: Findings) -> Condition | None:
@@ -233,16 +243,6 @@ def _when(keys: WhenKeys, units: Mapping[str, str], path: Path, findings: Findin
     except Misread as error:
         findings.fault((*path, "if" if error.at is not None else "hysteresis"), str(error))
     return None
-
-
-def _sharing(rules: Sequence[Rule]) -> tuple[Load, ...]:
-    """Number the rows of loads that share equally."""
-    found: list[Load] = []
-    numbers, row = count(1), None
-    for rule in rules:
-        row = (row or next(numbers)) if rule.keys.share else None
-        found.append(rule.load if row is None else replace(rule.load, share=row))
-    return tuple(found)
 
 
 def _tariff(keys: TariffKeys | None) -> Tariff:

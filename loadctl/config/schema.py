@@ -76,7 +76,7 @@ def _devices(registry: Mapping[str, str], kind: str, definitions: dict[str, Any]
 
 def _keys(cls: type, name: str, definitions: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of one dataclass; what it refers to goes to `definitions`, its names prefixed with `name`."""
-    found = TypeAdapter(cls).json_schema(ref_template=f"#/$defs/{name}.{{model}}", schema_generator=_ForEditors)
+    found = TypeAdapter(cls).json_schema(ref_template=f"#/$defs/{name}.{{model}}", schema_generator=ForEditors)
     for inner, definition in found.pop("$defs", {}).items():
         definitions[f"{name}.{inner}"] = _closed(definition)
     return _closed(found)
@@ -90,7 +90,7 @@ def _closed(found: dict[str, Any]) -> dict[str, Any]:
     return found | {"additionalProperties": False} if "properties" in found else found
 
 
-class _ForEditors(GenerateJsonSchema):
+class ForEditors(GenerateJsonSchema):
     """Defaults as they are written in the file, no `null`, no titles made of key names."""
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:

@@ -33,6 +33,7 @@ def sense(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:
         for index, (need, keys) in enumerate(zip(rule.load.needs, rule.keys.need, strict=True)):
             unit = "%" if keys.soc is not None else "°C"
             _source(need, unit, scene, (*rule.path, "need", index), findings)
+            _floor(need, unit, (*rule.path, "need", index), findings)
     hours(scene, rules, findings)
     together(scene, rules, findings)
     prices(scene, rules, findings)
@@ -114,12 +115,27 @@ def _source(need: Need, unit: str, scene: Scene, place: Path, findings: Findings
     if need.level is None:
         return
     known = scene.units.get(need.level.input)
-    if known is None:
+    if not need.level.input:
+        named = [name for name, known in scene.units.items() if known == unit and ("inputs", name) in findings.places]
+        what, example = ("a charge", "car_charge") if unit == "%" else ("a temperature", "tank")
+        message = f"its device does not tell {what}; name the input that does, such as `of: {[*named, example][0]}`"
+        findings.fault(place, message)
+    elif known is None:
         findings.fault(
             (*place, "of"), f"there is no input `{need.level.input[:40]}`; {nearest(need.level.input, scene.units)}"
         )
     elif known != unit:
         findings.fault((*place, "of"), f"`{need.level.input}` is {measured(known)}; here {measured(unit)} is meant")
+
+
+def _floor(need: Need, unit: str, place: Path, findings: Findings) -> None:
+    """Find a floor that cannot be left behind."""
+    if need.always and need.level is not None and unit == "%" and need.level.target + need.level.band > 100:
+        band = spell(need.level.band, "%")
+        most = spell(100 - need.level.band, "%")
+        findings.fault(
+            place, f"it is charged {band} more than that, which no battery reaches; write at most `{most} always`"
+        )
 
 
 def _failsafe(rule: Rule, every_s: float | None, findings: Findings) -> None:

@@ -9,8 +9,10 @@ from itertools import product
 from loadctl.config import dates
 from loadctl.config.findings import Findings
 from loadctl.config.scene import Rule, Scene
-from loadctl.config.year import Stretch
+from loadctl.config.year import Stretch, Week
 from loadctl.core.units import spell
+
+MIDSUMMER = 26  # the other half of the year than the plain week's
 
 _MOST_PAIRS = 2000
 
@@ -31,26 +33,33 @@ def together(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:
     fuse_w = scene.site.max_import
     if fuse_w is None:
         return
-    demands = tuple(_demands(scene, rules))
+    seasonal = any(need.season for rule in rules for need in rule.load.needs)
+    for week in (scene.year.plain, scene.year.weeks[MIDSUMMER]) if seasonal else (scene.year.plain,):
+        if _told(tuple(_demands(week, rules)), fuse_w, findings):
+            return
+
+
+def _told(demands: Sequence[_Demand], fuse_w: float, findings: Findings) -> bool:
     begins, ends = {demand.open[0][0] for demand in demands}, {demand.open[-1][1] for demand in demands}
     if len(begins) * len(ends) > _MOST_PAIRS:
-        return
+        return False
     for begin, end in sorted(product(begins, ends), key=lambda span: span[1] - span[0]):
         inside = _largest(at for at in demands if begin <= at.open[0][0] and at.open[-1][1] <= end)
         trouble = _trouble(inside, fuse_w) if len(inside) > 1 else None
         if trouble:
             findings.note((*inside[-1].rule.path, "need"), f"without sun {trouble}")
-            return
+            return True
+    return False
 
 
-def _demands(scene: Scene, rules: Sequence[Rule]) -> Iterable[_Demand]:
+def _demands(week: Week, rules: Sequence[Rule]) -> Iterable[_Demand]:
     for rule in rules:
         for need in rule.load.needs:
             energy_wh = need.energy_wh or (need.runtime_s or 0.0) / 3600 * rule.least_w
             runtime_s = need.runtime_s or (need.energy_wh or 0.0) / rule.load.power_w * 3600
             if not energy_wh or need.every_days > 1:
                 continue
-            for due in scene.year.plain.dues(rule.load, need):
+            for due in week.dues(rule.load, need):
                 if due.open:
                     yield _Demand(rule, dates.spell_clock(need.by), due.open, energy_wh, runtime_s)
 

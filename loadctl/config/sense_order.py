@@ -31,10 +31,10 @@ def order(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:
 
 
 def _behind(rule: Rule, others: Sequence[Rule], findings: Findings) -> None:
-    """Tell who gets nothing as long as a throttled load takes all there is."""
+    """Tell who gets nothing as long as a throttled load takes all there is. A car is full some day."""
     load = rule.load
-    endless = load.daily_runtime_s is None and load.daily_energy_wh is None and load.when is None
-    if load.follow is None or load.windows or not endless or load.mode is Mode.OFF:
+    endless = load.daily_runtime_s is None and load.daily_energy_wh is None and load.when is None and not load.needs
+    if load.follow is None or rule.keys.current is not None or load.windows or not endless or load.mode is Mode.OFF:
         return
     hungry = [
         other.load.name for other in others if not other.load.needs and not (other.keys.share and rule.keys.share)

@@ -8,7 +8,7 @@ from loadctl.config.findings import Findings, Path, nearest
 from loadctl.config.keys import PricesKeys
 from loadctl.config.scene import Rule, Scene
 from loadctl.core.units import measured, spell
-from loadctl.core.values import Clock
+from loadctl.core.values import Clock, Load
 from loadctl.inputs.names import BUILT_IN
 from loadctl.outlook.tariff import Price
 
@@ -20,7 +20,7 @@ def prices(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:
         _feed(scene.site.tariff.exports, "export", scene, findings)
     for rule in rules:
         if rule.load.worth is not None:
-            _worth(rule.load.worth, scene, (*rule.path, "worth"), findings)
+            _worth(rule.load, rule.load.worth, scene, (*rule.path, "worth"), findings)
 
 
 def _feed(keys: PricesKeys, side: str, scene: Scene, findings: Findings) -> None:
@@ -38,17 +38,17 @@ def _feed(keys: PricesKeys, side: str, scene: Scene, findings: Findings) -> None
             )
 
 
-def _worth(worth: float, scene: Scene, place: Path, findings: Findings) -> None:
+def _worth(load: Load, worth: float, scene: Scene, place: Path, findings: Findings) -> None:
     if scene.site.tariff is None:
         findings.note(place, "it is compared with 0.30/kWh and 0.08/kWh; what you pay and get belongs to `site.tariff`")
     imports, exports = _known(scene.tariff.buy), _known(scene.tariff.sell)
-    if exports and worth < min(exports):
+    if exports and worth < min(exports) and imports and worth < min(imports):  # bought it may still be cheap enough
         earned = spell(min(exports), "/kWh")
         findings.fault(
             place,
             f"it would never run: what is fed into the grid earns at least {earned}; write `worth: {earned}` or more",
         )
-    elif imports and worth >= max(imports):
+    elif imports and worth >= max(imports) and not load.windows and load.when is None:
         findings.note(place, f"it will always run: power never costs more than {spell(max(imports), '/kWh')}")
 
 

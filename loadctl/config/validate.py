@@ -74,7 +74,7 @@ def sentence(detail: ErrorDetails) -> str:
     if kind in _SENTENCES:
         return _SENTENCES[kind]
     if kind == "literal_error":
-        return "write " + _LITERAL.sub(lambda word: f"`{word[0].strip(_QUOTE)}`", str(context["expected"]))
+        return "write " + _LITERAL.sub(_as_written, str(context["expected"]))
     if kind in {"value_error", "assertion_error"}:
         return str(context["error"])
     if kind == "greater_than_equal":
@@ -82,6 +82,10 @@ def sentence(detail: ErrorDetails) -> str:
     if kind == "less_than_equal":
         return f"at most {context['le']} is meant here"
     return detail["msg"].removeprefix("Input ").replace("should be", "this should be", 1)
+
+
+def _as_written(word: re.Match[str]) -> str:
+    return f"`{word[0].lower() if word[0] in {'True', 'False'} else word[0].strip(_QUOTE)}`"
 
 
 def _misfits(hint: Any, value: object, path: Path) -> Iterator[tuple[Path, str]]:

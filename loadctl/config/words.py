@@ -11,19 +11,25 @@ from typing import Any
 
 from loadctl.config import dates
 from loadctl.core import units
+from loadctl.core.calendar import in_season
+from loadctl.core.values import Season
 
 _STOP = re.compile(r"(import|export)(?:ing|s)?\s+(.+)", re.IGNORECASE)
 _SPAN = re.compile(r"(.+?)\s*(?:\.\.+|…|–|—|-|\bto\b)\s*(.+)")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 _SPANS = {"A": "6..16 A", "W": "0.3..3 kW"}
 _BY = re.compile(r"(\bby\b|\buntil\b|\bbefore\b|$)")
+_ALWAYS = re.compile(r"(.*?)\s*\balways\b\s*(.*)", re.IGNORECASE)
+_WHOLE = re.compile(r"-?\d{1,9}")
 _LITRES = re.compile(r"(\d+(?:\.\d+)?)\s*(?:l|litres?|liters?)", re.IGNORECASE)
 
 # What editors accept for the short forms; `check` understands a little more.
 START_PATTERN = rf"^({units.pattern('W')}|{units.pattern('%')})( for {units.pattern('s')})?$"
 STOP_PATTERN = rf"^(import|export) {units.pattern('W')}( for {units.pattern('s')})?$"
 _NEEDED = "|".join((*(units.pattern(unit) for unit in ("Wh", "s", "°C", "%")), "full"))
-NEED_PATTERN = rf"^({_NEEDED}) by {dates.CLOCK_PATTERN}( on {dates.DAYS_PATTERN})?$"
+_LEVEL = f"({units.pattern('°C')}|{units.pattern('%')})"
+NEED_PATTERN = rf"^(({_NEEDED}) by {dates.CLOCK_PATTERN}{dates.ON_PATTERN}|{_LEVEL} always)$"
+BAND_PATTERN = rf"^{_LEVEL}$"
 DAILY_PATTERN = rf"^({units.pattern('Wh')}|{units.pattern('s')})$"
 
 
@@ -61,9 +67,13 @@ def between(value: object) -> Any:
 
 
 def need(value: object) -> Any:
-    """`6 kWh by 18:00`, `4 h by sunset on sat, sun`, `full by 18:00` -> {energy (or another), by, days}."""
+    """`6 kWh by 18:00`, `4 h by sunset on sat, sun in may-sep`, `full by 18:00`, `8 °C always` -> {energy (or another),
+    by, days, season, always}.
+    """
     if not isinstance(value, str):
         return _to_the_end_of_the_day(_long(value, "6 kWh by 18:00"))
+    if always := _ALWAYS.fullmatch(value.strip()):
+        return _floor(always[1], always[2])
     what, separator, by = (part.strip() for part in _BY.split(value, maxsplit=1))
     by, found = dates.on_days(by)
     if not separator:
@@ -73,15 +83,33 @@ def need(value: object) -> Any:
     if _NUMBER.fullmatch(what):
         raise ValueError(f"`{what}` has no unit: write `{what} kWh by {by}` or `{what} h by {by}`")
     dates.clock(by)
-    meant = {"full": True} if what.lower() == "full" else {_needed(what): what}
-    return _to_the_end_of_the_day({**meant, "by": by, **found})
+    return _to_the_end_of_the_day({**_meant(what), "by": by, **found})
+
+
+def _floor(what: str, more: str) -> Any:
+    if not what or more:
+        raise ValueError(f"`always` stands at the end, such as `{what or '8 °C'} always`; nothing goes with it")
+    if _NUMBER.fullmatch(what):
+        raise ValueError(f"`{what}` has no unit: write `{what} °C always` or `{what} % always`")
+    if _BY.split(what, maxsplit=1)[1]:
+        raise ValueError("`by` and `always` contradict each other; keep one of them")
+    return {**_meant(what), "always": True}
 
 
 def _to_the_end_of_the_day(value: Any) -> Any:
-    """`by 24:00 on sat` -> the first moment of Sunday."""
-    if str(value.get("by")).strip() != "24:00" or "days" not in value:
+    """`by 24:00 on sat` -> the first moment of Sunday; seasons likewise."""
+    if str(value.get("by")).strip() != "24:00":
         return value
-    return {**value, "days": dates.sorted_names(frozenset((day + 1) % 7 for day in dates.days(value["days"])))}
+    moved = dict(value)
+    if "days" in value:
+        moved["days"] = dates.sorted_names(frozenset((day + 1) % 7 for day in dates.days(value["days"])))
+    if "season" in value:
+        moved["season"] = dates.spell_season(dates.a_day_later(dates.season(value["season"])))
+    return moved
+
+
+def _meant(what: str) -> dict[str, Any]:
+    return {"full": True} if what.lower() == "full" else {_needed(what): what}
 
 
 def _needed(what: str) -> str:
@@ -139,6 +167,40 @@ def span(value: object, unit: str, least: float) -> tuple[float | None, float]:
 def span_pattern(unit: str) -> str:
     """Return the regular expression of the spellings of a span that editors accept."""
     return rf"^(\d+(\.\d+)?( ?k?{unit})?\.\.)?{units.pattern(unit)}$"
+
+
+def band(value: object) -> tuple[float, str]:
+    """Read `1 °C` or `3 %`; the unit tells what it is of."""
+    for unit, most in (("°C", 20.0), ("%", 50.0)):
+        try:
+            units.read(str(value), unit)
+        except ValueError:
+            continue
+        return units.Unit(unit, least=0.1, most=most).read(value), unit
+    raise ValueError("how much more than the floor? write it like `1 °C` or `3 %`")
+
+
+def priority(value: object) -> tuple[tuple[int, Season | None], ...]:
+    """Read `2` or `{1: apr-sep, 3: oct-mar}`, one rank for each part of the year."""
+    if not isinstance(value, dict):
+        return ((_rank(value), None),)
+    if not value:
+        raise ValueError("write `1`, or with the parts of the year `{1: apr-sep, 3: oct-mar}`")
+    found = tuple((_rank(rank), season) for rank, said in value.items() for season in map(dates.season, listed(said)))
+    for day in dates.A_YEAR:
+        both = [dates.spell_season(season) for _, season in found if in_season(season, day)]
+        if len(both) > 1:
+            raise ValueError(f"`{both[0]}` and `{both[1]}` share days; each day has one priority")
+    return found
+
+
+def _rank(value: object) -> int:
+    whole = _WHOLE.fullmatch(str(value))  # a key is text
+    if isinstance(value, bool) or not whole:
+        raise ValueError("a whole number is meant here, or with the parts of the year `{1: apr-sep, 3: oct-mar}`")
+    if not 1 <= int(whole[0]) <= 1000:
+        raise ValueError("a number from 1 (most important) to 1000 is meant here")
+    return int(whole[0])
 
 
 def every(value: object) -> Any:

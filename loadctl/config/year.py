@@ -11,7 +11,7 @@ from math import inf
 from zoneinfo import ZoneInfo
 
 from loadctl.config import dates
-from loadctl.core.calendar import instant, opening
+from loadctl.core.calendar import in_season, instant, opening
 from loadctl.core.values import Clock, Daylight, Load, Need, Window
 from loadctl.outlook.sun import Location, daylight
 
@@ -53,16 +53,13 @@ class Week:
         return dates.MONTHS[date.fromordinal(self.monday).month - 1]
 
     def dues(self, load: Load, need: Need) -> Iterator[Due]:
-        """Go through the deadlines of the week. A deadline out of the season of all its hours is left out."""
-        ends = [
-            instant(need.by, day, self.zone, self.sun)
-            for day in range(self.monday - 7, self.monday + 7)
-            if (day - 1) % 7 in need.days
-        ]
+        """Go through the deadlines of the week. One out of its season, or that of all its hours, is left out."""
+        days = [day for day in range(self.monday - 7, self.monday + 7) if (day - 1) % 7 in need.days]
+        ends = [(day, instant(need.by, day, self.zone, self.sun)) for day in days]
         begin = instant(Clock(), self.monday, self.zone, self.sun)
-        for before, end in pairwise(ends):
+        for (_, before), (day, end) in pairwise(ends):
             since = min(before, end - need.every_days * DAY_S)
-            if end < begin:
+            if end < begin or need.always or (need.season and not in_season(need.season, day)):
                 continue
             found = Due(since, end, tuple(self.open(load.windows, since, end)))
             all_year = [Window(window.start, window.end, window.days) for window in load.windows]
@@ -101,6 +98,8 @@ class Year:
 
     def of(self, load: Load) -> tuple[Week, ...]:
         """Return the weeks to try a load on: fewer where no season, one where no sun has a say."""
+        if any(need.season for need in load.needs):
+            return self.weeks
         return self.for_hours(load.windows, [need.by for need in load.needs])
 
     def for_hours(self, windows: Sequence[Window], others: Sequence[Clock] = ()) -> tuple[Week, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 from loadctl.config import Device, House, load
 from loadctl.core.absorb import absorb
 from loadctl.core.explain import watts
-from loadctl.core.step import start, step
+from loadctl.core.step import reordered, start, step
 from loadctl.core.surplus import drawn_w
 from loadctl.core.values import ON, AnyWish, Command, Input, Load, Mode, Outcome, Report, Sample, Tick
 from loadctl.drivers import Actuator, InputSource, Meter, Shared
@@ -228,6 +228,7 @@ class Daemon:
         if any(wish.until is not None and at >= wish.until for wish in self.wishes):
             self.wishes = tuple(wish for wish in self.wishes if wish.until is None or at < wish.until)
         wall, sample, reports = self._wall(), self.reader.sample, self.switchboard.take()
+        self._order(wall)
         if sample is not None and sample is not self._noted:
             self._noted = sample
             self.outlook.note(wall, sample, drawn_w(self.house.site, self.state))
@@ -246,6 +247,17 @@ class Daemon:
         if not shutdown:
             self._notifier.ticked(self._status(tick, outcome))
         self._audience.tell(tick, outcome)
+
+    def _order(self, wall: datetime) -> None:
+        """Change over to the priorities of the day."""
+        old, new = self.house.site, self.house.site_on(wall.toordinal())
+        if new is old:
+            return
+        self.house, self.state = replace(self.house, site=new), reordered(self.state, old, new)
+        self.energy.follow(new)
+        if self.memory is not None:
+            self.memory.follow(new)
+        _log.info("the priorities of the season: %s", ", ".join(rule.name for rule in new.loads))
 
     def _record(self, confirmed: tuple[Report, ...]) -> None:
         """Have the memory know which loads are in their safe state: from now on they rest."""

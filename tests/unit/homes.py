@@ -13,6 +13,7 @@ PLACE = "location: {latitude: 52.1, longitude: 5.1}"
 RELAY = "actuator: {driver: shelly, host: 192.168.1.40}"
 WALLBOX = "actuator: {driver: go-e, host: 192.168.1.41}"
 DIMMER = "actuator: {driver: shelly-dimmer, host: 192.168.1.42}"
+TELLING = "actuator: {driver: my-pv, host: 192.168.1.44}"
 INPUTS = """\
 inputs:
   tank: {driver: http-json, unit: °C}

@@ -60,6 +60,7 @@ def test_the_smallest_home():
                 min_off_s=120,
                 settle_s=12,
                 lease_s=120,
+                thrifty=True,
             ),
         )
     )

@@ -16,7 +16,7 @@ from loadctl.core.units import spell
 from loadctl.core.values import Battery, Clock, Level, Mode, Need, Season, Window
 from loadctl.outlook.sun import Location
 from loadctl.outlook.tariff import Price, Rate, Tariff
-from tests.unit.homes import RELAY, house, load, refused
+from tests.unit.homes import RELAY, TELLING, house, load, refused
 
 SUNSET = Clock(sun="sunset")
 
@@ -119,6 +119,8 @@ def test_days(text, days):
         ("09:00-19:00", Window(Clock(time(9)), Clock(time(19)))),
         ("09:00-19:00 on weekend", Window(Clock(time(9)), Clock(time(19)), frozenset({5, 6}))),
         ("sunrise + 1 h to sunset", Window(Clock(sun="sunrise", offset_s=3600), SUNSET)),
+        ("09:00-19:00 on weekend in may-sep",
+         Window(Clock(time(9)), Clock(time(19)), frozenset({5, 6}), Season((5, 1), (9, 30)))),
         ("sunrise-sunset", Window(Clock(sun="sunrise"), SUNSET)),
         ("sunset - 30 min - 23:00", Window(Clock(sun="sunset", offset_s=-1800), Clock(time(23)))),
         ("{from: sunrise, to: 12:00, days: [sat], season: may-sep}",
@@ -137,17 +139,43 @@ def test_hours(short, window):
         ("full by 07:00", Need(Clock(time(7)), full=True)),
         ("6 kWh by 18:00 on sat, sun", Need(Clock(time(18)), energy_wh=6000, days=frozenset({5, 6}))),
         ("1 h by 24:00 on sat", Need(Clock(time(0)), runtime_s=3600, days=frozenset({6}))),
-        ("55 °C by 18:00", Need(Clock(time(18)), level=Level("it.temperature", 55))),
-        ("80 % by 07:00", Need(Clock(time(7)), level=Level("it.soc", 80))),
+        ("55 °C by 18:00", Need(Clock(time(18)), level=Level("tank", 55))),
+        ("80 % by 07:00", Need(Clock(time(7)), level=Level("charge", 80, band=3))),
+        ("5 h by 20:00 in may-sep", Need(Clock(time(20)), runtime_s=18000, season=Season((5, 1), (9, 30)))),
+        ("5 h by 20:00 on sat, in may",
+         Need(Clock(time(20)), runtime_s=18000, days=frozenset({5}), season=Season((5, 1), (5, 31)))),
+        ("1 h by 24:00 in oct-feb", Need(Clock(time(0)), runtime_s=3600, season=Season((10, 2), (3, 1)))),
+        ("{runtime: 5 h, by: 20:00, season: 15 oct - 31 mar}",
+         Need(Clock(time(20)), runtime_s=18000, season=Season((10, 15), (3, 31)))),
+        ("8 °C always", Need(Clock(), level=Level("tank", 8), always=True)),
+        ("30 % Always", Need(Clock(), level=Level("charge", 30, band=3), always=True)),
+        ("{temperature: 8 °C, of: tank, litres: 100, always: true, band: 2 °C}",
+         Need(Clock(), level=Level("tank", 8, 116.3, band=2), always=True)),
+        ("{soc: 30 %, of: charge, always: true, band: 5 %}",
+         Need(Clock(), level=Level("charge", 30, band=5), always=True)),
         ("{temperature: 60 °C, of: tank, litres: 100, by: 15:00, every: 7 d}",
          Need(Clock(time(15)), level=Level("tank", 60, 116.3), every_days=7)),
         ("{soc: 80 %, of: charge, capacity: 6 kWh, by: 07:00}",
-         Need(Clock(time(7)), level=Level("charge", 80, 60.0))),
+         Need(Clock(time(7)), level=Level("charge", 80, 60.0, band=3))),
         ("{full: true, takes: 3 h, by: 18:00}", Need(Clock(time(18)), full=True, takes_s=10800)),
     ],
 )  # fmt: skip
 def test_needs(text, need):
     assert load(f"power: 1 kW; need: {text}").needs == (need,)
+
+
+def test_a_need_goes_by_what_its_device_tells_or_by_the_only_input_that_there_is():
+    room = "inputs: {room: {driver: http-json, unit: °C}}\n"
+    heater = f"it: {TELLING}; power: 1 kW; need: 8 °C always"
+    plug = f"it: {RELAY}; power: 1 kW; need: 8 °C always"
+    assert house(heater, inputs=room).site.loads[0].needs[0].level == Level("it.temperature", 8)
+    assert house(plug, inputs=room).site.loads[0].needs[0].level == Level("room", 8)
+    assert "its device does not tell a temperature; name the input that does, such as `of: tank`" in refused(
+        plug, inputs=""
+    )
+    assert "such as `of: cellar`" in refused(
+        plug, inputs=room.replace("{room", "{cellar: {driver: http-json, unit: °C}, room")
+    )
 
 
 @pytest.mark.parametrize(
@@ -234,6 +262,32 @@ def test_inputs_and_their_units():
         ("need: {temperature: 60 °C, by: 18:00, litres: many}", "such as `300`"),
         ("need: {full: true, by: 18:00, every: 36 h}", "whole days are meant"),
         ("need: by 18:00", "what by then?"),
+        ("need: {runtime: 5 h}", 'until when? write `by: "18:00"`'),
+        ("need: 5 h by 20:00 in summer", "write the months, such as `may-sep`"),
+        ("need: 5 h by 20:00 on sat on sun", "`on` stands here twice"),
+        ("need: 5 h by 20:00 in 29 feb", "in some years its `season` has none of its days"),
+        ("need: 5 h by 20:00 on sat in 1 may - 6 may", "in some years its `season` has none of its days"),
+        ("need: 8 always", "write `8 °C always` or `8 % always`"),
+        ("need: always 8 °C", "`always` stands at the end"),
+        ("need: 8 °C always on sat", "such as `8 °C always`; nothing goes with it"),
+        ("need: 8 °C by 18:00 always", "`by` and `always` contradict each other"),
+        ("need: 6 kWh always", "`always` belongs to `temperature` and `soc`, not to `energy`"),
+        ("need: full always", "`always` belongs to `temperature` and `soc`, not to `full`"),
+        ("need: {temperature: 8 °C, always: true, by: 18:00}", "`by` and `always` contradict each other"),
+        ("need: {temperature: 8 °C, always: true, days: sat}", "`days` and `always` contradict each other"),
+        ("need: {temperature: 8 °C, always: true, every: 7 d}", "`every` and `always` contradict each other"),
+        ("need: {temperature: 8 °C, always: true, season: may}", "`season` and `always` contradict each other"),
+        ("need: {temperature: 8 °C, always: false}", "write `true`"),
+        ("need: {temperature: 8 °C, always: true, band: 3 %}", "the `band` of a `temperature` is written `1 °C`"),
+        ("need: {temperature: 8 °C, always: true, band: 2}", "write it like `1 °C` or `3 %`"),
+        ("need: {temperature: 8 °C, by: 18:00, band: 1 °C}", "`band` goes with `always: true`"),
+        ("need: 98 % always", "write at most `97 % always`"),
+        ("priority: {1: apr-sep, 3: sep-mar}", "`apr-sep` and `sep-mar` share days"),
+        ("priority: {high: apr-sep}", "a whole number is meant here"),
+        ("priority: {1: summer}", "write the months, such as `may-sep`"),
+        ("priority: {0: may}", "a number from 1 (most important) to 1000"),
+        ("priority: {}", "`{1: apr-sep, 3: oct-mar}`"),
+        ("priority: true", "a whole number is meant here"),
         ("need: 4 by sunset", "`4 h by sunset`"),
         ("daily_max: 60 °C", "the most for a day is a time or an energy"),
         ("daily_max: [4 h, 5 h]", "say the same"),
@@ -270,7 +324,8 @@ def test_a_share_is_that_share_of_the_power(share, power_w):
 
 _WORDS = st.sampled_from(
     ("6 kWh", "by", "18:00", "sunset", "-", "+", "30 min", "to", "on", "sat", "mon-fri", "full", "70 %", "for", "2 kW",
-     "6..16 A", "60 °C", "tank", "<", "and", "not", "may-sep", "15 oct", "import", "7 d", "0.12/kWh", "24:00", ",")
+     "6..16 A", "60 °C", "tank", "<", "and", "not", "may-sep", "15 oct", "import", "7 d", "0.12/kWh", "24:00",
+     "always", "in", ",")
 )  # fmt: skip
 _TEXTS = st.lists(_WORDS, min_size=1, max_size=5).map(" ".join) | st.text(max_size=12)
 _VALUES = st.recursive(

@@ -6,9 +6,10 @@ import pytest
 
 from loadctl.config import parse
 from loadctl.errors import ConfigError
-from tests.unit.homes import INPUTS, PLACE, RELAY, WALLBOX, house, notes, refused
+from tests.unit.homes import DIMMER, INPUTS, PLACE, RELAY, WALLBOX, house, notes, refused
 from tests.unit.tiny_drivers import TINY
 
+TANK = "inputs: {tank: {driver: http-json, unit: °C}}\n"
 OTHER = RELAY.replace("40", "43")
 
 
@@ -81,10 +82,11 @@ def test_a_sun_that_nobody_knows():
 
 
 def test_cold_water_and_empty_batteries():
-    said = notes(one("need: {temperature: 60 °C, litres: 300, by: 12:00}; between: 09:00-12:00"))
+    said = notes(one("need: {temperature: 60 °C, litres: 300, by: 12:00}; between: 09:00-12:00"), inputs=TANK)
     assert "from 10 °C it takes 8 h 45 min, longer than the 3 h before 12:00" in said
     said = notes(
-        f"car: {WALLBOX}; current: 16 A; between: 22:00-06:00; need: {{soc: 80 %, capacity: 60 kWh, by: 06:00}}"
+        f"car: {WALLBOX}; current: 16 A; between: 22:00-06:00; need: {{soc: 80 %, capacity: 60 kWh, by: 06:00}}",
+        inputs='inputs: {charge: {driver: http-json, unit: "%"}}\n',
     )
     assert "from empty it takes 13 h 15 min, longer than the 8 h before 06:00" in said
 
@@ -110,19 +112,45 @@ def test_needs_in_different_hours_do_not_meet():
     assert not notes(f"{a}\n{b}", f"{PLACE}, max_import: 4 kW")
 
 
-def test_who_starves_behind_a_car():
-    car = f"car: {WALLBOX}; current: 16 A; phases: auto"
+def test_who_starves_behind_a_heater_without_end():
+    heater = f"heater: {DIMMER}; power: 3 kW"
     pump, boiler = f"pump: {RELAY}; power: 1 kW", f"boiler: {OTHER}; power: 2 kW; need: 6 kWh by 18:00"
-    assert "takes all power up to 11.04 kW as long as it can; `pump` after it" in notes(f"{car}\n{pump}\n{boiler}")
-    assert not notes(f"{pump}\n{boiler}\n{car}")
-    assert not notes(f"{car}; daily_max: 10 kWh\n{pump}")
-    assert not notes(f"{car}\n{boiler}")
+    assert "takes all power up to 3 kW as long as it can; `pump` after it" in notes(f"{heater}\n{pump}\n{boiler}")
+    assert not notes(f"{pump}\n{boiler}\n{heater}")
+    assert not notes(f"{heater}\n{boiler}")
+    for end in ("daily_max: 10 kWh", "need: full by 18:00", "when: boiler.on"):
+        assert not notes(f"{heater}; {end}\n{pump}\n{boiler}")
+    assert "`pump` after it" in notes(f"{pump}; priority: {{1: apr-sep, 3: oct-mar}}\n{heater}; priority: 2")
+
+
+def test_a_car_is_full_some_day():
+    car = f"car: {WALLBOX}; current: 16 A; phases: auto"
+    assert not notes(f"{car}\npump: {RELAY}; power: 1 kW")
 
 
 def test_powers_between_one_phase_and_three():
     said = notes(f"car: {WALLBOX}; current: 6..10 A; phases: auto")
     assert "between 2.3 kW on one phase and 4.14 kW on three the rest flows into the grid" in said
     assert not notes(f"car: {WALLBOX}; current: 6..16 A; phases: auto")
+
+
+def test_a_season_is_looked_at_when_it_is():
+    assert not notes(one("need: 7 h by sunset in may-sep; between: sunrise to sunset"))
+    assert "in jan, nov, dec" in notes(one("need: 9 h by sunset in sep-mar; between: sunrise to sunset"))
+    assert "9 h cannot be had by sunset" in refused(one("need: 9 h by sunset in dec; between: sunrise to sunset"))
+    assert "lies outside its hours" in refused(one("need: 1 h by 22:00 in jul; between: 09:00-19:00"))
+    both = "need: [{runtime: 5 h, by: 20:00, season: may-sep}, {runtime: 1 h, by: 20:00, season: oct-apr}]"
+    assert not notes(one(f"{both}; between: 08:00-20:00; daily_max: 9 h"))
+
+
+def test_needs_of_a_summer_under_the_fuse():
+    needs = f"a: {RELAY}; power: 3 kW; need: 20 h by 07:00 in may-sep\nb: {OTHER}; power: 3 kW; need: 9 h by 07:00"
+    assert "cannot run at the same time" in notes(needs, f"{PLACE}, max_import: 4 kW")
+    assert not notes(needs.replace("20 h", "14 h"), f"{PLACE}, max_import: 4 kW")
+
+
+def test_a_floor_knows_no_hours():
+    assert not notes(one("need: {temperature: 8 °C, of: tank, always: true}; between: 09:00-19:00"), inputs=TANK)
 
 
 def test_needs_of_what_is_off():
@@ -141,7 +169,10 @@ def test_prices():
     )
     assert not notes(one("worth: 0.12/kWh"), tariff)
     assert "it will always run: power never costs more than 0.3/kWh" in notes(one("worth: 0.30/kWh"), tariff)
+    assert not notes(one("worth: 0.30/kWh; between: 22:00-06:00"), tariff)
     assert "belongs to `site.tariff`" in notes(one("worth: 0.12/kWh"))
+    cheap = tariff.replace("0.10/kWh", "0.02/kWh")
+    assert not notes(one("worth: 0.05/kWh"), cheap)
     feed = "tariff: {import: {default: 0.30/kWh, input: price_now}, export: {default: 0.08/kWh, input: price_now}}"
     assert not [note for note in house(one("worth: 0.01/kWh"), feed).notes if "loads" in note.path]
     assert "did you mean `price_now`?" in refused(one("priority: 1"), feed.replace("price_now", "price_no"))

@@ -21,7 +21,7 @@ from loadctl.config.text import read
 jsonschema = pytest.importorskip("jsonschema")
 
 RULES = Path(__file__).parents[2] / "rules"
-HOMES = sorted(RULES.glob("*.yaml"))
+HOMES = sorted(file for file in RULES.glob("*.yaml") if not file.name.endswith(".test.yaml"))
 BROKEN = sorted((Path(__file__).parent / "broken").glob("*.yaml"))
 PUBLISHED = RULES / "loadctl.schema.json"
 HOME = yaml.safe_load("""
@@ -72,6 +72,13 @@ def test_each_example_home_is_fine_for_the_loader_and_for_editors(file):
         },
         {"need": ["4 h by sunset on sat, sun", "full by 07:00", "55 °C by 18:00", "80 % by 07:00 on mon-fri"]},
         {"need": {"temperature": "60 °C", "of": "tank", "litres": 300, "by": "15:00", "every": "7 d"}},
+        {"need": ["5 h by 20:00 in may-sep", "1 h by sunset on sat in 15 oct - 31 mar", "8 °C always", "30 % always"]},
+        {
+            "need": {"temperature": "8 °C", "of": "room", "always": True, "band": "2 °C"},
+            "between": "09:00-19:00 in may",
+        },
+        {"priority": 2},
+        {"priority": {"1": "apr-sep", "3": ["oct-nov", "dec - mar"]}},
         {"start": "70 % for 1 min", "worth": "0.12/kWh", "daily_max": ["4 h", "6 kWh"], "mode": "solar+min"},
         {"start": {"share": "70 %"}, "grid_limit": "500 W", "power": "0.3..3 kW", "share": "equal"},
         {"current": "6..16 A", "phases": "auto", "phase_up": "5 min"},
@@ -100,6 +107,11 @@ def test_editors_accept_what_is_right(keys):
         {"actuator": {"driver": "shelly", "hots": "a"}},
         {"actuator": {"driver": "none"}},
         {"need": "6 kWh by dusk"},
+        {"need": "6 kWh always"},
+        {"need": "6 kWh by 18:00 in summer"},
+        {"need": {"temperature": "8 °C", "always": False}},
+        {"priority": {"first": "apr-sep"}},
+        {"priority": {"1": "summer"}},
         {"between": {"from": "09:00", "to": "19:00", "season": "summer"}},
         {"worth": "0.12"},
         {"current": "6..16"},

@@ -111,6 +111,10 @@ class Dimmer:
         self.options = options
 
 
+class Heater(Dimmer):
+    tells = ("temperature",)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueOptions:
     """A value from elsewhere."""
@@ -138,6 +142,7 @@ TINY = Drivers(
         "gpio": "tests.unit.tiny_drivers:Relay",
         "go-e": "tests.unit.tiny_drivers:Box",
         "shelly-dimmer": "tests.unit.tiny_drivers:Dimmer",
+        "my-pv": "tests.unit.tiny_drivers:Heater",
     },
     inputs={"http-json": "tests.unit.tiny_drivers:Value"},
 )

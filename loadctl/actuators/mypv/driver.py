@@ -40,6 +40,7 @@ class MyPv:
 
     Options = MyPvOptions
     settle_s = 8.0
+    tells = ("temperature",)
     step_share = 0.01
     least_share = 0.02  # below, its own regulation trembles more than it heats
     rise_s = 3.0

@@ -40,6 +40,7 @@ class OpenEvse:
     switches_phases = False
     rise_s = 5.0  # a car follows within 5 s (IEC 61851-1)
     settle_s = 15.0
+    tells = ("soc",)
 
     def __init__(self, options: OpenEvseOptions, shared: Shared) -> None:
         self._options = options
