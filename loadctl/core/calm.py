@@ -175,7 +175,7 @@ def _turns(site: Site, state: State, tick: Tick, plan_s: float) -> Iterator[floa
 
 
 def _moments(load: Load, standing: Standing) -> Iterator[float]:
-    for moment in (standing.hand_until, standing.retry_at):
+    for moment in (standing.hand_until, standing.retry_at, standing.modest_until):
         if moment is not None:
             yield moment
     if standing.switched_at is not None:

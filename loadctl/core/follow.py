@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 from loadctl.core.judge import Sight
 from loadctl.core.surplus import own_w, used_share
-from loadctl.core.values import Follow, Load, Range, Standing
+from loadctl.core.values import ON, Follow, Load, Range, Standing
 
 RISE_SHARE = 0.25  # of a step that must be free beyond it, so that a trembling surplus changes nothing
 FALL_W = 10.0  # import that is only noise
 _UNKNOWN = Standing()  # of a car that has yet to draw
+BELIEVED_S = 600.0  # so long a car that left some of its offer is offered little more than it takes
 LEFT_SHARE = 1.5  # of a step: who leaves more than this of what it is offered has no use for it
 
 
@@ -78,8 +79,8 @@ def settings(load: Load, standing: Standing, sight: Sight, may: Allowance) -> Se
     other = _better(load, standing, range_, could_w, sight, all_in=may.all_in)
     if other is not None:
         return _setting(other, standing, could_w)
-    if draws_w < set_w - LEFT_SHARE * range_.step_w:
-        could_w = min(could_w, draws_w + range_.step_w * (1 + RISE_SHARE))
+    if standing.modest_until is not None:
+        could_w = min(could_w, draws_w + LEFT_SHARE * range_.step_w)
     if could_w > set_w and (standing.command_id is not None or not sight.fresh):
         return None
     return _changed(range_, standing, set_w, could_w)
@@ -97,13 +98,32 @@ def first(load: Load, standing: Standing, at: float, free_w: float, cap_w: float
     return _setting(chosen, _UNKNOWN, cap_w if all_in else chosen.least_w)
 
 
+def usable(load: Load, standing: Standing) -> Range:
+    """Return the range in force as far as the load has any use for it."""
+    range_ = in_force(load, standing)
+    if standing.modest_until is None or standing.phase is not ON:
+        return range_
+    return replace(range_, most_w=max(range_.least_w, min(range_.most_w, own_w(load, standing))))
+
+
+def modest(load: Load, standing: Standing, at: float) -> Standing:
+    """Return the standing that knows whether the load leaves what it is offered; it is believed for a while."""
+    if standing.shown_at is None and standing.settled_at is None:
+        range_ = in_force(load, standing)
+        if own_w(load, standing) < (standing.target_w or 0.0) - LEFT_SHARE * range_.step_w:
+            return replace(standing, modest_until=at + BELIEVED_S)
+    if standing.modest_until is not None and at >= standing.modest_until:
+        return replace(standing, modest_until=None)
+    return standing
+
+
 def appetite_w(load: Load, standing: Standing, at: float) -> float:
     """Return how much more the load would take if it might."""
     if load.follow is None:
         return 0.0
     range_, draws_w = in_force(load, standing), own_w(load, standing)
     set_w = standing.target_w or range_.least_w
-    if standing.shown_at is None and draws_w < set_w - LEFT_SHARE * range_.step_w:
+    if standing.modest_until is not None:
         return 0.0
     most = load.follow.ranges[-1] if may_switch(load.follow, standing, at) else range_
     return max(0.0, _as_used(most, standing).most_w - max(set_w, draws_w))

@@ -93,6 +93,14 @@ def left_s(
     return left_wh * 3600 / (draws_w if plan is None or plan.full_w is None else min(draws_w, plan.full_w))
 
 
+def wanting(load: Load, standing: Standing, tick: Tick, *, away: bool) -> bool:
+    """Tell whether a need of the load is not met yet."""
+    return any(
+        (mark.boost or mark.need.always or not away) and left_s(load, standing, mark, tick.at, tick.inputs) > 0
+        for mark in standing.marks
+    )
+
+
 def pressing(load: Load, standing: Standing, tick: Tick, *, away: bool) -> Mark | None:
     """Return the period of a need that forces the load on now. Away from home only what was asked for once, or always,
     does.

@@ -90,7 +90,7 @@ def think(site: Site, state: State, tick: Tick) -> Outcome:
 def _plan_is_old(site: Site, state: State, standings: list[Standing], tick: Tick) -> bool:
     """Tell whether it is time to plan; a site without needs has nothing to plan."""
     if not any(standing.marks or load.thrifty for load, standing in zip(site.loads, standings, strict=True)):
-        return False
+        return any(plan_ != NO_PLAN for plan_ in state.plans)
     return state.planned_at is None or not 0 <= tick.at - state.planned_at < PLAN_EVERY_S
 
 

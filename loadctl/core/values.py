@@ -284,7 +284,8 @@ class Follow:
 
     `ranges`: by their least power; more than one for a charger that switches phases. `every_s`: between two rises.
     `phase_up_s`, `phase_down_s`: so long there must be power for more phases, or too little for so many;
-    `phase_pause_s` between two changes of phases, `phase_changes` a day at most.
+    `phase_pause_s` from one change of phases to one to more of them, `phase_changes` of these a day at most; back to
+    fewer it may go at any time.
     """
 
     ranges: tuple[Range, ...]
@@ -503,9 +504,9 @@ class Standing:
     A load that follows the sun: `target_w` is the power it was last set to, on `phases`, by `change_w` more than
     before; `shown_at`: a reading from then on is sure to show that (None: one did); `using`: on how many phases it
     really draws; `phases_at`: their last change; `phases_held_s`: how long another number would have been better;
-    `phase_changes`: today's. `usual_wh`: what it uses in a day, None until that is known. `truths`: the last word of
-    each comparison in `when`, for its hysteresis; `claims`, `discharges`: the battery's charge was above the load's
-    limit.
+    `phase_changes`: today's; `modest_until`: it left some of what it was offered, until then it is offered little more
+    than it takes. `usual_wh`: what it uses in a day, None until that is known. `truths`: the last word of each
+    comparison in `when`, for its hysteresis; `claims`, `discharges`: the battery's charge was above the load's limit.
     """
 
     phase: Phase = OFF
@@ -529,6 +530,7 @@ class Standing:
     change_w: float = 0.0
     phases_at: float | None = None
     phases_held_s: float = 0.0
+    modest_until: float | None = None
     phase_changes: int = 0
     need_left_wh: float | None = None
     holder: Holder = Holder.RULE

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from loadctl.core.absorb import move, set_to, started
 from loadctl.core.calendar import is_open
 from loadctl.core.conditions import weigh
-from loadctl.core.follow import Allowance, Setting, appetite_w, fair_w, first, in_force, patient, settings
+from loadctl.core.follow import Allowance, Setting, appetite_w, fair_w, first, modest, patient, settings, usable
 from loadctl.core.judge import A_MOMENT_S, Look, Sight, blocked, judge, refuses_off
-from loadctl.core.needs import pressing
+from loadctl.core.needs import pressing, wanting
 from loadctl.core.surplus import Stock, least_w, own_w, rested, spared_w, tallied
 from loadctl.core.terms import Terms, terms
 from loadctl.core.values import (
@@ -156,7 +156,7 @@ def walk(
     commands: list[Command] = []
     for index, load in enumerate(site.loads):
         standing = standings[index]
-        asks = terms(load, state.plans[index] if state.plans else NO_PLAN, tick.outlook)
+        asks = terms(load, _plan(index, load, standing, state, tick, asked), tick.outlook)
         power = _power(index, site, standing, stock, ledger)
         standing, look = _look(index, load, standing, tick, sight, power, asked, ledger, asks)
         verdict, turn_on = judge(load, standing, sight, look)
@@ -184,6 +184,13 @@ def walk(
     state = replace(state, standings=tuple(standings), next_id=next_id)
     surplus_w = stock.surplus_w if stock else None
     return Outcome(state, tuple(verdicts), tuple(commands), surplus_w, tuple(spare), tuple(cases))
+
+
+def _plan(index: int, load: Load, standing: Standing, state: State, tick: Tick, asked: Asked) -> Plan:
+    """Return what was planned for the load; a need that was met since is no reason to buy any more."""
+    if not state.plans or load.thrifty:
+        return state.plans[index] if state.plans else NO_PLAN
+    return state.plans[index] if wanting(load, standing, tick, away=asked.away) else NO_PLAN
 
 
 def _follows(load: Load, standing: Standing, verdict: Verdict, look: Look) -> bool:
@@ -333,12 +340,13 @@ def _followed(
 ) -> tuple[Standing, Setting | None]:
     """Set a load that follows the sun anew, and note for those below what it takes, leaves and could still use."""
     draws_w = own_w(load, standing)
-    cap_w = min(ledger.caps_w[index], draws_w + power.headroom_w)
+    set_w = draws_w if standing.target_w is None else standing.target_w
+    cap_w = min(ledger.caps_w[index], min(draws_w, set_w) + power.headroom_w + stock.gone_w)
     may = Allowance(power.free_w, power.over_w, stock.grid_w, cap_w, all_in)
     if sight.fresh:
         standing = patient(load, standing, may, sight.elapsed_s)
+        standing = modest(load, standing, sight.at)
     setting = settings(load, standing, sight, may)
-    set_w = draws_w if standing.target_w is None else standing.target_w
     change_w = 0.0 if setting is None else setting.watts - set_w
     wants_w = appetite_w(load, standing, sight.at)
     ledger.rise_w += max(0.0, change_w)
@@ -364,9 +372,10 @@ def _share(site: Site, standings: Sequence[Standing], stock: Stock, ledger: Ledg
             members = running  # not enough for one more  # noqa: PLW2901
         if len(members) < 2:
             continue
-        ranges = [in_force(site.loads[index], standings[index]) for index in members]
+        ranges = [usable(site.loads[index], standings[index]) for index in members]
         for index, fair in zip(members, fair_w(ranges, total_w), strict=True):
-            ledger.caps_w[index] = min(ledger.caps_w[index], fair)
+            if standings[index].modest_until is None:
+                ledger.caps_w[index] = min(ledger.caps_w[index], fair)
 
 
 def _takes_part(load: Load, standing: Standing, tick: Tick, asked: Asked) -> bool:
