@@ -22,7 +22,9 @@ FLUSH_S = 10.0  # what happened later than this before the end may not have been
 EARLIEST = datetime(2025, 1, 1, tzinfo=UTC).timestamp()  # a clock that shows less was never set
 
 PAST = frozenset({"since", "switched_at", "held_at", "asked_at", "tallied_at", "phases_at"})
-FUTURE = frozenset({"settled_at", "shown_at", "modest_until", "hand_until", "retry_at"})  # moments that may still lie ahead
+FUTURE = frozenset(
+    {"settled_at", "shown_at", "modest_until", "hand_until", "retry_at"}
+)  # moments that may still lie ahead
 MOMENTS = PAST | FUTURE
 
 _STANDING = TypeAdapter(Standing)

@@ -91,7 +91,8 @@ def lives(site: Site, grid: list[float], wishes: dict[int, tuple[Wish | ModeWish
     draws = dict.fromkeys((load.name for load in site.loads), 0.0)
     base = NOON.timestamp()
     slots = tuple(Slot(base + 900 * index, 900.0, 900.0 * (index % 3), 0.3, 0.08) for index in range(8))
-    outlook, asked, inputs = Outlook(slots=slots), (), {"tank": Input(50.0, 0.0, 400.0)}
+    outlook, inputs = Outlook(slots=slots), {"tank": Input(50.0, 0.0, 400.0)}
+    asked: tuple[Wish | ModeWish, ...] = ()
     told: list[Any] = []
     for second, base_w in enumerate(grid):
         at = float(second + 1)
