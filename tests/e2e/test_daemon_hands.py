@@ -135,8 +135,8 @@ async def test_on_the_way_out_a_load_held_on_goes_off_too():
         ({"do": "override", "load": "boiler", "state": "on", "for_s": float("nan")}, "boiler: it can be held for"),
         ({"do": "adopt", "load": "boiler"}, "boiler: its device answers and is the one known"),
         ({"do": "adopt", "load": "boilr"}, "no load is named boilr: did you mean boiler?"),
-        ({"do": "explode"}, "`do` is one of hello, override, adopt, state"),
-        ({"do": ["hello"]}, "`do` is one of hello, override, adopt, state"),
+        ({"do": "explode"}, "`do` is one of hello, override, mode, boost, away, adopt, state"),
+        ({"do": ["hello"]}, "`do` is one of hello, override, mode, boost, away, adopt, state"),
         ({}, "`do` is one of"),
     ],
 )
