@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from math import inf
 
 from loadctl.core.calendar import in_season, instant
 from loadctl.core.surplus import draws_nothing, full_w, own_w, tallied
@@ -18,6 +17,7 @@ from loadctl.core.values import ON, Boost, Input, Load, Mark, Need, Plan, Standi
 
 MARGIN_S = 60.0  # a relay, a reading and a tick take their time
 MARGIN_SHARE = 0.02  # a 2 kW heater is rarely one of 2 000 W
+NEVER = 4e9  # a deadline (POSIX) that no house lives to see
 MISSED_S = 60.0  # a need with so little left to do was met
 DAY_S = 86400.0
 YEAR_DAYS = 373  # a year and the longest wait for a day of the week
@@ -32,7 +32,7 @@ def next_due(need: Need, tick: Tick, after_day: int | None = None) -> float:
     if need.every_days > 1:
         today = max(today, (today if after_day is None else after_day) + need.every_days)
     if need.always:
-        return inf
+        return NEVER
     for day in range(today, today + (LONGEST_PERIOD_DAYS if need.season is None else YEAR_DAYS)):
         due = instant(need.by, day, zone, tick.outlook.daylight)
         if (day - 1) % 7 in need.days and due > now and (need.season is None or in_season(need.season, day)):

@@ -51,7 +51,9 @@ def step(site: Site, state: State, tick: Tick) -> Outcome:
         return found
     outcome = think(site, state, tick)
     sample = tick.sample
-    if sample is None or sample.grid_w is None or not may_rest(state, outcome):
+    # A repeated reading starts nothing, so it tells nothing of what a fresh one would.
+    fresh = sample is not None and (state.sample_at is None or sample.read_at > state.sample_at)
+    if sample is None or sample.grid_w is None or not fresh or not may_rest(state, outcome):
         return outcome if outcome.state.calm is None else outcome._replace(state=replace(outcome.state, calm=None))
     low_w, high_w = (_alike(site, state, tick, sample, outcome, sign) for sign in (-1.0, 1.0))
     return outcome._replace(state=rest(site, tick, sample, outcome, low_w, high_w, PLAN_EVERY_S))
