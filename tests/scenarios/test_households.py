@@ -139,7 +139,7 @@ def test_the_heat_pump_is_left_in_peace():
 
 def test_the_heat_pump_in_the_sun():
     life, tank = hot_water(sunny(3500))
-    assert all(degrees > 48 for degrees in at_six(life, tank, 3))
+    assert all(degrees > 48 for degrees in at_six(life, tank, 2))
     assert life.bought_wh("heat_pump") < 0.02 * life.wh("heat_pump")
 
 
