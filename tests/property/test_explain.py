@@ -89,7 +89,7 @@ def test_a_time_that_is_told_comes_true_if_nothing_else_changes(life, begin, dat
 def told_s(house: House, tick: Tick, outcome: Outcome, index: int) -> float | None:
     """What the first sentence says, without what may come after it."""
     if not outcome.cases:
-        outcome = replace(outcome, cases=think(house.site, outcome.state, replace(tick, reports=())).cases)
+        outcome = outcome._replace(cases=think(house.site, outcome.state, replace(tick, reports=())).cases)
     facts = Facts(house.site, outcome, tick, index, outcome.cases[index])
     return SAYINGS[outcome.verdicts[index]](facts).until_s
 
