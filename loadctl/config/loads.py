@@ -101,6 +101,7 @@ def need_of(name: str, keys: NeedKeys, sources: Mapping[str, str] = MappingProxy
             keys.temperature,
             per_degree,
             _band(keys, DEFAULTS["°C"]),
+            leaks=True,
         )
     elif keys.soc is not None:
         per_percent = None if keys.capacity is None else keys.capacity / 100

@@ -110,8 +110,11 @@ def modest(load: Load, standing: Standing, at: float) -> Standing:
     """Return the standing that knows whether the load leaves what it is offered; it is believed for a while."""
     if standing.shown_at is None and standing.settled_at is None:
         range_ = in_force(load, standing)
-        if own_w(load, standing) < (standing.target_w or 0.0) - LEFT_SHARE * range_.step_w:
-            return replace(standing, modest_until=at + BELIEVED_S)
+        draws_w = own_w(load, standing)
+        if draws_w < (standing.target_w or 0.0) - LEFT_SHARE * range_.step_w:
+            most_w = max(draws_w, standing.takes_today_w or 0.0)
+            takes_w = most_w if draws_w >= range_.least_w / 2 else standing.takes_today_w
+            return replace(standing, modest_until=at + BELIEVED_S, takes_today_w=takes_w)
     if standing.modest_until is not None and at >= standing.modest_until:
         return replace(standing, modest_until=None)
     return standing

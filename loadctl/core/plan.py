@@ -19,12 +19,13 @@ from typing import NamedTuple
 from loadctl.core.calendar import is_open
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, done, left_s
 from loadctl.core.surplus import full_w, least_w, tallied
-from loadctl.core.values import ON, Load, Plan, Site, Slot, Standing, Tick
+from loadctl.core.values import ON, Load, Mark, Plan, Site, Slot, Standing, Tick
 
 EVERY_S = 300.0
 CAUTION = 1.05  # what is expected is rarely all there
 USUAL_S = 1.5 * 3600.0  # a day at full power, until the load's habit is known
 STINT_S = 900.0  # what runs may have so much more, so that it does not give back what it has just won
+LEAKS_S = 6 * 3600.0  # warmth is not bought longer before it is needed, or twice as long as it takes
 EVERYDAY_SHARE = 0.25  # of the fuse is what a house draws for long
 WORTH_A_MOVE = 0.1  # of what lies between buying and selling
 
@@ -48,10 +49,8 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
         buy = False
         whole_w = _whole_w(site, load, standing, base_w)
         for mark in sorted(standing.marks, key=lambda mark: mark.due):
-            if mark.need.always:
-                continue
             still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs)
-            if still_s <= 0:
+            if mark.need.always or still_s <= 0 or _too_early(mark, still_s, slots, tick):
                 continue
             wanted_s = still_s * CAUTION + (STINT_S if standing.phase is ON else 0.0)
             found = _price(load, whole_w, slots, sun_wh, wanted_s * whole_w / 3600, mark.due, tick)
@@ -63,6 +62,16 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
             price = _habit(load, standing, whole_w, slots, sun_wh, tick)
         plans.append(Plan(price, buy, tuple(starts), whole_w))
     return tuple(plans)
+
+
+def _too_early(mark: Mark, still_s: float, slots: list[Slot], tick: Tick) -> bool:
+    """Tell whether only full sun is worth taking yet: the deadline is further ahead than anybody sees, or it would
+    leak.
+    """
+    if slots and mark.due > slots[-1].start + slots[-1].length_s:
+        return True
+    leaks = mark.need.level is not None and mark.need.level.leaks
+    return leaks and mark.due - tick.wall.timestamp() > max(LEAKS_S, 2 * still_s)
 
 
 def _price(

@@ -134,7 +134,8 @@ def new_day_of(load: Load, standing: Standing, at: float) -> Standing:
     usual_wh = standing.usual_wh
     if standing.today != Tally():  # the first day was not seen whole
         usual_wh = used_wh if usual_wh is None else usual_wh + LEARNS_SLOWLY * (used_wh - usual_wh)
-    return replace(standing, today=tally, phase_changes=0, usual_wh=usual_wh)
+    takes_w = standing.takes_w if standing.takes_today_w is None else standing.takes_today_w
+    return replace(standing, today=tally, phase_changes=0, usual_wh=usual_wh, takes_w=takes_w, takes_today_w=None)
 
 
 def _day(day: int, tick: Tick) -> int:

@@ -48,7 +48,9 @@ def full_w(load: Load, standing: Standing) -> float:
         most = ranges[-1]
         if standing.phase_changes >= load.follow.phase_changes:
             most = next((one for one in ranges if one.phases == standing.phases), most)
-        return most.most_w * (used_share(standing) if most.phases == standing.phases else 1.0)
+        whole_w = most.most_w * (used_share(standing) if most.phases == standing.phases else 1.0)
+        taken = [taken_w for taken_w in (standing.takes_w, standing.takes_today_w) if taken_w is not None]
+        return min(whole_w, max(taken, default=whole_w))
     draws_w = own_w(load, standing)
     return draws_w if draws_w >= load.power_w / 2 else load.power_w
 

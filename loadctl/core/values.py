@@ -218,13 +218,15 @@ class Level:
     """A value of a named input to be reached, such as a temperature or a car's charge.
 
     `wh_per_unit`: the energy that raises it by one; None: not known, then `Need.takes_s` says how long to allow.
-    `band`: a level that is always needed is raised by so much more, once it was missed.
+    `band`: a level that is always needed is raised by so much more, once it was missed. `leaks`: warmth does, so
+    nothing is bought for it long before its time.
     """
 
     input: str
     target: float
     wh_per_unit: float | None = None
     band: float = 1.0
+    leaks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,8 +507,9 @@ class Standing:
     before; `shown_at`: a reading from then on is sure to show that (None: one did); `using`: on how many phases it
     really draws; `phases_at`: their last change; `phases_held_s`: how long another number would have been better;
     `phase_changes`: today's; `modest_until`: it left some of what it was offered, until then it is offered little more
-    than it takes. `usual_wh`: what it uses in a day, None until that is known. `truths`: the last word of each
-    comparison in `when`, for its hysteresis; `claims`, `discharges`: the battery's charge was above the load's limit.
+    than it takes; `takes_w`, `takes_today_w`: the most it took of more, on the last day that showed it and on this one.
+    `usual_wh`: what it uses in a day, None until that is known. `truths`: the last word of each comparison in `when`,
+    for its hysteresis; `claims`, `discharges`: the battery's charge was above the load's limit.
     """
 
     phase: Phase = OFF
@@ -531,6 +534,8 @@ class Standing:
     phases_at: float | None = None
     phases_held_s: float = 0.0
     modest_until: float | None = None
+    takes_w: float | None = None
+    takes_today_w: float | None = None
     phase_changes: int = 0
     need_left_wh: float | None = None
     holder: Holder = Holder.RULE
