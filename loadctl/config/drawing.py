@@ -13,6 +13,7 @@ from loadctl.drivers import Charger, Dimmer
 
 LEAST_A = 6.0  # below it a car must pause (IEC 61851-1: the shortest pilot pulse says 6 A)
 MOST_A = 80.0
+METER_LAGS = 2.0  # readings until a step is sure to show
 _CAR_KEYS = ("current", "phases", "voltage")
 _FOLLOW_KEYS = ("rise_every", "share")
 _PHASE_KEYS = ("phase_up", "phase_down", "phase_pause", "phase_changes")
@@ -28,7 +29,9 @@ class Draw:
     car: bool = False
 
 
-def draw(keys: LoadKeys, built: Any, options: Any, path: Path, findings: Findings) -> Draw | None:
+def draw(
+    keys: LoadKeys, built: Any, options: Any, every_s: float | None, path: Path, findings: Findings
+) -> Draw | None:
     """Tell what the appliance draws; None when the keys and the device do not fit, and why goes to `findings`."""
     before = len(findings.faults)
     if isinstance(built, Charger):
@@ -37,6 +40,10 @@ def draw(keys: LoadKeys, built: Any, options: Any, path: Path, findings: Finding
         found = _dimmed(keys, built, getattr(options, "rated", None), path, findings)
     else:
         found = _switched(keys, path, findings)
+    if found is not None and found.follow is not None and keys.rise_every is None:
+        # The meter must have shown the last rise, or the same power is taken twice.
+        rise_s = max(found.follow.every_s, METER_LAGS * (every_s or 0.0))
+        found = replace(found, follow=replace(found.follow, every_s=rise_s))
     return found if len(findings.faults) == before else None
 
 

@@ -102,7 +102,7 @@ def _house(data: dict[str, Any], file: str, findings: Findings, drivers: Drivers
         every_s = float(meter.build(shared).every_s) if meter else None
     inputs = _inputs(data, drivers, findings)
     units = _units(data, inputs)
-    rules = _rules(data, inputs, units, shared, drivers, findings)
+    rules = _rules(data, inputs, units, shared, drivers, every_s, findings)
     found = orders(rules, site.battery if site else None)
     given = site.location if site else None
     location = Location(given.latitude, given.longitude) if given else location_of(zone)
@@ -180,6 +180,7 @@ def _rules(
     units: Mapping[str, str],
     shared: Shared,
     drivers: Drivers,
+    every_s: float | None,
     findings: Findings,
 ) -> list[Rule]:
     """Return the appliances in the order of the file."""
@@ -203,7 +204,7 @@ def _rules(
         if keys is None or made is None:
             continue
         built = made.build(shared)
-        drawn = draw(keys, built, made.options, path, findings)
+        drawn = draw(keys, built, made.options, every_s, path, findings)
         when = _when(keys.when, units, (*path, "when"), findings) if keys.when else None
         if drawn is not None:
             rules.append(

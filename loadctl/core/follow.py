@@ -67,23 +67,22 @@ def settings(load: Load, standing: Standing, sight: Sight, may: Allowance) -> Se
         return None
     range_, draws_w = in_force(load, standing), own_w(load, standing)
     set_w = standing.target_w or range_.least_w
+    scale = set_w / draws_w if draws_w > set_w else 1.0  # where the voltage is high it draws more than it is set to
+    cap_w = may.cap_w * scale
     if standing.shown_at is not None and not may.all_in:
         before_w = may.grid_w if standing.grid_before_w is None else standing.grid_before_w
         unexplained_w = may.grid_w - max(0.0, before_w) - max(standing.change_w, 0.0)
         wanted_w = set_w - unexplained_w if unexplained_w > FALL_W else set_w
-        cap_w = may.cap_w * set_w / draws_w if draws_w > set_w else may.cap_w
-        return _changed(range_, standing, set_w, min(wanted_w, cap_w))
-    could_w = may.cap_w if may.all_in else _could_w(draws_w, may)
-    if draws_w > set_w:
-        could_w *= set_w / draws_w  # where the voltage is high it draws more than it is set to
-    other = _better(load, standing, range_, could_w, sight, all_in=may.all_in)
+        return _changed(range_, standing, set_w, wanted_w, cap_w)
+    could_w = cap_w if may.all_in else _could_w(draws_w, may) * scale
+    other = _better(load, standing, range_, min(could_w, cap_w), sight, all_in=may.all_in)
     if other is not None:
-        return _setting(other, standing, could_w)
+        return _setting(other, standing, min(could_w, cap_w))
     if standing.modest_until is not None:
         could_w = min(could_w, draws_w + LEFT_SHARE * range_.step_w)
     if could_w > set_w and (standing.command_id is not None or not sight.fresh):
         return None
-    return _changed(range_, standing, set_w, could_w)
+    return _changed(range_, standing, set_w, could_w, cap_w)
 
 
 def first(load: Load, standing: Standing, at: float, free_w: float, cap_w: float, *, all_in: bool) -> Setting:
@@ -163,7 +162,7 @@ def awaited(load: Load, standing: Standing, may: Allowance) -> Range | None:
     """Return the range with another number of phases that would be the better one now, as the charger draws it."""
     if load.follow is None:
         return None
-    could_w = may.cap_w if may.all_in else _could_w(own_w(load, standing), may)
+    could_w = may.cap_w if may.all_in else min(_could_w(own_w(load, standing), may), may.cap_w)
     return _other(load.follow, standing, in_force(load, standing), could_w)
 
 
@@ -178,7 +177,7 @@ def may_switch(follow: Follow, standing: Standing, at: float) -> bool:
 
 
 def _could_w(draws_w: float, may: Allowance) -> float:
-    return min(draws_w - may.over_w if may.over_w > FALL_W else draws_w + max(0.0, may.rise_w), may.cap_w)
+    return draws_w - may.over_w if may.over_w > FALL_W else draws_w + max(0.0, may.rise_w)
 
 
 def _better(
@@ -215,13 +214,15 @@ def _as_used(one: Range, standing: Standing) -> Range:
     return Range(one.least_w * share, one.most_w * share, one.step_w * share, one.phases, one.volts)
 
 
-def _changed(range_: Range, standing: Standing, set_w: float, wanted_w: float) -> Setting | None:
-    """Return the step of the range at or below `wanted_w`, None if that is no change worth making."""
-    if set_w - FALL_W <= wanted_w < set_w + range_.step_w * (1 + RISE_SHARE) and set_w <= range_.most_w:
+def _changed(range_: Range, standing: Standing, set_w: float, could_w: float, cap_w: float) -> Setting | None:
+    """Return the step of the range at or below what it could draw and may, None if that is no change worth making."""
+    if cap_w < set_w - FALL_W:
+        could_w = min(could_w, cap_w)
+    if set_w - FALL_W <= could_w < set_w + range_.step_w * (1 + RISE_SHARE) and set_w <= range_.most_w:
         return None
-    if wanted_w >= set_w:
-        wanted_w -= RISE_SHARE * range_.step_w
-    watts = _on_grid(range_, wanted_w)
+    if set_w <= could_w < inf:
+        could_w -= RISE_SHARE * range_.step_w
+    watts = _on_grid(range_, min(could_w, cap_w))
     return None if watts == set_w else _in_use(range_, watts, _used_share(range_, standing))
 
 
