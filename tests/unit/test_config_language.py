@@ -139,7 +139,7 @@ def test_hours(short, window):
         ("full by 07:00", Need(Clock(time(7)), full=True)),
         ("6 kWh by 18:00 on sat, sun", Need(Clock(time(18)), energy_wh=6000, days=frozenset({5, 6}))),
         ("1 h by 24:00 on sat", Need(Clock(time(0)), runtime_s=3600, days=frozenset({6}))),
-        ("55 °C by 18:00", Need(Clock(time(18)), level=Level("tank", 55))),
+        ("55 °C by 18:00", Need(Clock(time(18)), level=Level("tank", 55, leaks=True))),
         ("80 % by 07:00", Need(Clock(time(7)), level=Level("charge", 80, band=3))),
         ("5 h by 20:00 in may-sep", Need(Clock(time(20)), runtime_s=18000, season=Season((5, 1), (9, 30)))),
         ("5 h by 20:00 on sat, in may",
@@ -147,14 +147,14 @@ def test_hours(short, window):
         ("1 h by 24:00 in oct-feb", Need(Clock(time(0)), runtime_s=3600, season=Season((10, 2), (3, 1)))),
         ("{runtime: 5 h, by: 20:00, season: 15 oct - 31 mar}",
          Need(Clock(time(20)), runtime_s=18000, season=Season((10, 15), (3, 31)))),
-        ("8 °C always", Need(Clock(), level=Level("tank", 8), always=True)),
+        ("8 °C always", Need(Clock(), level=Level("tank", 8, leaks=True), always=True)),
         ("30 % Always", Need(Clock(), level=Level("charge", 30, band=3), always=True)),
         ("{temperature: 8 °C, of: tank, litres: 100, always: true, band: 2 °C}",
-         Need(Clock(), level=Level("tank", 8, 116.3, band=2), always=True)),
+         Need(Clock(), level=Level("tank", 8, 116.3, band=2, leaks=True), always=True)),
         ("{soc: 30 %, of: charge, always: true, band: 5 %}",
          Need(Clock(), level=Level("charge", 30, band=5), always=True)),
         ("{temperature: 60 °C, of: tank, litres: 100, by: 15:00, every: 7 d}",
-         Need(Clock(time(15)), level=Level("tank", 60, 116.3), every_days=7)),
+         Need(Clock(time(15)), level=Level("tank", 60, 116.3, leaks=True), every_days=7)),
         ("{soc: 80 %, of: charge, capacity: 6 kWh, by: 07:00}",
          Need(Clock(time(7)), level=Level("charge", 80, 60.0, band=3))),
         ("{full: true, takes: 3 h, by: 18:00}", Need(Clock(time(18)), full=True, takes_s=10800)),
@@ -168,8 +168,8 @@ def test_a_need_goes_by_what_its_device_tells_or_by_the_only_input_that_there_is
     room = "inputs: {room: {driver: http-json, unit: °C}}\n"
     heater = f"it: {TELLING}; power: 1 kW; need: 8 °C always"
     plug = f"it: {RELAY}; power: 1 kW; need: 8 °C always"
-    assert house(heater, inputs=room).site.loads[0].needs[0].level == Level("it.temperature", 8)
-    assert house(plug, inputs=room).site.loads[0].needs[0].level == Level("room", 8)
+    assert house(heater, inputs=room).site.loads[0].needs[0].level == Level("it.temperature", 8, leaks=True)
+    assert house(plug, inputs=room).site.loads[0].needs[0].level == Level("room", 8, leaks=True)
     assert "its device does not tell a temperature; name the input that does, such as `of: tank`" in refused(
         plug, inputs=""
     )
