@@ -1,10 +1,24 @@
 """The controller for programs that have a house of their own: a simulator, a home automation, a notebook.
 
-    controller = Controller.from_file("home.yaml")
-    out = controller.step(Sample(at=0.0, wall=now, grid_w=-2300.0), {"boiler": LoadState(on=False)})
+No I/O, no clock, no thread: time and the meter's readings are handed in, what is to change comes back, and what the
+appliances really do is told with the next step. It is the same code that runs in `loadctl run`.
 
-No I/O, no clock, no thread: time and the meter's readings are handed in, wishes come back, and what the appliances
-really do is told with the next step. It is the same code that runs in `loadctl run`.
+>>> from datetime import datetime, timedelta
+>>> rules = {"site": {"timezone": "Europe/Berlin"}, "loads": {"boiler": {"power": "2 kW", "start": "1.5 kW for 1 min"}}}
+>>> controller = Controller.from_dict(rules)  # or Controller.from_file("home.yaml")
+>>> began, boiler = datetime(2025, 6, 21, 12, 0), LoadState(on=False)
+>>> for second in range(0, 120, 5):
+...     grid_w = -300.0 if boiler.on else -2300.0  # what your meter shows
+...     sample = Sample(at=second, wall=began + timedelta(seconds=second), grid_w=grid_w)
+...     decision = controller.step(sample, {"boiler": boiler})
+...     if decision.watts:
+...         print(f"{sample.wall:%H:%M:%S}", decision.watts)
+...         boiler = LoadState(on=decision.watts["boiler"] > 0)  # your house switches it
+12:01:00 {'boiler': 2000.0}
+>>> decision.verdicts["boiler"].word
+<Verdict.RUN: 'run'>
+>>> decision.verdicts["boiler"].sentence
+'runs: 2 300 W for it'
 """
 
 from __future__ import annotations
@@ -59,7 +73,8 @@ class LoadState:
 
     `on` None: it is taken to do what it is told. `power_w`: what it draws. `available` False: it cannot run now (no car
     is plugged in). `satisfied`: its own thermostat is done. `need_left_kwh`: what its need still lacks, if you know
-    better than its tally.
+    better than its tally. `phases`: on how many a car really draws. `by_hand`: a person switched it so; that is
+    respected for a while.
     """
 
     on: bool | None = None
@@ -68,6 +83,7 @@ class LoadState:
     satisfied: bool | None = None
     need_left_kwh: float | None = None
     phases: int | None = None
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +285,7 @@ class Controller:
                     command_id,
                     on,
                     state.power_w,
-                    source=values.Source.US,
+                    source=values.Source.HAND if state.by_hand else values.Source.US,
                     available=state.available is not False,
                     satisfied=state.satisfied,
                     phases=state.phases,
@@ -302,4 +318,6 @@ def _with_actuator(keys: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, str | bool | int | float) else str(value)
