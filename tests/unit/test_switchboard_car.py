@@ -37,7 +37,8 @@ def _now() -> float:
 
 @asynccontextmanager
 async def garage(box: Box, before_on: BeforeOn | None = None) -> AsyncIterator[Switchboard]:
-    board = Switchboard(VirtualClock(), lambda: None, **({} if before_on is None else {"before_on": before_on}))
+    more = {} if before_on is None else {"before_on": before_on}
+    board = Switchboard(VirtualClock(), lambda: None, **more)
     task = asyncio.create_task(board.open("car", box).run())
     try:
         yield board
@@ -47,7 +48,8 @@ async def garage(box: Box, before_on: BeforeOn | None = None) -> AsyncIterator[S
 
 
 async def ticking(board: Switchboard, seconds: float, phase: Phase = ON) -> list[Report]:
-    site, state, reports = Site((CAR,)), State((Standing(phase=phase),)), []
+    site, state = Site((CAR,)), State((Standing(phase=phase),))
+    reports: list[Report] = []
     end = _now() + seconds
     while _now() < end:
         board.renew(site, state)
