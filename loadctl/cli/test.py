@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from loadctl.errors import Fault
-    from loadctl.lab.scenario import Trial
+    from loadctl.lab.rehearsal import Trial
 
 
 @click.command()
@@ -29,8 +29,8 @@ def test(*, paths: tuple[Path, ...], only: str, picture: bool, as_json: bool, sc
     if there is one.
     """
     from loadctl.errors import ConfigError
-    from loadctl.lab.scenario import read, try_out
-    from loadctl.lab.scenario import schema as made
+    from loadctl.lab.rehearsal import read, try_out
+    from loadctl.lab.rehearsal import schema as made
 
     if schema:
         click.echo(json.dumps(made(), indent=2, ensure_ascii=False))
@@ -41,15 +41,15 @@ def test(*, paths: tuple[Path, ...], only: str, picture: bool, as_json: bool, sc
     faults: list[Fault] = []
     for file in _files(paths):
         try:
-            scenarios = read(file)
+            rehearsals = read(file)
         except ConfigError as error:
             faults += error.faults
             if not as_json:
                 click.echo(str(error))
             continue
-        for scenario in scenarios:
-            if only.lower() in scenario.name.lower():
-                trials.append(try_out(scenario))
+        for rehearsal in rehearsals:
+            if only.lower() in rehearsal.name.lower():
+                trials.append(try_out(rehearsal))
                 if not as_json:
                     _tell(trials[-1], picture=picture)
     failed = sum(bool(trial.failures) for trial in trials)
@@ -64,7 +64,7 @@ def test(*, paths: tuple[Path, ...], only: str, picture: bool, as_json: bool, sc
 
 def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
     from loadctl.errors import LoadctlError
-    from loadctl.lab.scenario import SUFFIX
+    from loadctl.lab.rehearsal import SUFFIX
 
     for path in paths:
         if path.is_dir():
@@ -85,11 +85,11 @@ def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
 
 
 def _tell(trial: Trial, *, picture: bool) -> None:
-    from loadctl.lab.scenario.picture import picture as drawn
-    from loadctl.lab.scenario.picture import story
+    from loadctl.lab.rehearsal.picture import picture as drawn
+    from loadctl.lab.rehearsal.picture import story
 
-    scenario = trial.scenario
-    click.echo(f"{'FAIL' if trial.failures else 'ok  '}  {scenario.file}: {scenario.name}")
+    rehearsal = trial.rehearsal
+    click.echo(f"{'FAIL' if trial.failures else 'ok  '}  {rehearsal.file}: {rehearsal.name}")
     if trial.failures or picture:
         lines = [line for failure in trial.failures for line in story(failure, trial)]
         for line in (*lines, *([""] if lines else []), *drawn(trial), ""):
@@ -97,11 +97,11 @@ def _tell(trial: Trial, *, picture: bool) -> None:
 
 
 def _plain(trial: Trial) -> dict[str, Any]:
-    zone = trial.scenario.house.zone
+    zone = trial.rehearsal.house.zone
     return {
-        "file": trial.scenario.file,
-        "line": trial.scenario.line,
-        "name": trial.scenario.name,
+        "file": trial.rehearsal.file,
+        "line": trial.rehearsal.line,
+        "name": trial.rehearsal.name,
         "passed": not trial.failures,
         "failures": [failure.plain(zone) for failure in trial.failures],
     }

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from math import inf
 
 from loadctl.core.values import Need
-from loadctl.lab.scenario.given import Course, Fact, Key, Link, Once, Value
-from loadctl.lab.scenario.moments import Calendar, When
+from loadctl.lab.rehearsal.given import Course, Fact, Key, Link, Once, Value
+from loadctl.lab.rehearsal.moments import Calendar, When
 from loadctl.outlook.sun import Location, clear_sky
 
 LONGEST_S = 31 * 86400.0

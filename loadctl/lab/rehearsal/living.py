@@ -15,9 +15,9 @@ from loadctl.config import House
 from loadctl.controller import Controller, Decision, LoadState, Sample
 from loadctl.core.calendar import instant
 from loadctl.core.values import AnyWish, Away, Boost, Command, Mode, ModeWish, Need, Verdict, Wish
-from loadctl.lab.scenario.course import Day, boosts
-from loadctl.lab.scenario.given import Names
-from loadctl.lab.scenario.household import HouseBattery, Machine, machine_of
+from loadctl.lab.rehearsal.course import Day, boosts
+from loadctl.lab.rehearsal.given import Names
+from loadctl.lab.rehearsal.household import HouseBattery, Machine, machine_of
 from loadctl.outlook.sun import daylight
 
 CALM_S = 15.0

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 
 from loadctl.core.explain import watts
-from loadctl.lab.scenario.living import Record
-from loadctl.lab.scenario.trial import Failure, Trial
+from loadctl.lab.rehearsal.living import Record
+from loadctl.lab.rehearsal.trial import Failure, Trial
 
 WIDTH = 72
 _STEPS = "▁▂▃▄▅▆▇█"
@@ -24,7 +24,7 @@ _TICKS_S = (300, 600, 900, 1800, 3600, 7200, 3 * 3600, 6 * 3600, 12 * 3600, 8640
 
 def picture(trial: Trial) -> Iterator[str]:
     """Draw the day, line by line."""
-    record, zone = trial.record, trial.scenario.house.zone
+    record, zone = trial.record, trial.rehearsal.house.zone
     edges = _edges(record)
     rows = [(name, _means(record, record.values[key], edges)) for name, key in (("sun", "solar"), ("house", "house"))]
     grid = record.values["grid"]
@@ -53,9 +53,9 @@ _SHOWN = ("solar", "house", "grid", "net")
 
 def story(failure: Failure, trial: Trial) -> Iterator[str]:
     """Tell what was expected and what was, line by line."""
-    zone, start = trial.scenario.house.zone, trial.scenario.day.start
+    zone, start = trial.rehearsal.house.zone, trial.rehearsal.day.start
     line = failure.expected
-    yield f"{trial.scenario.file}:{line.line}:{line.column}: expected: {line.text}"
+    yield f"{trial.rehearsal.file}:{line.line}:{line.column}: expected: {line.text}"
     yield f"  at {_clock(failure.missed.at, start, zone)} it was: {failure.missed.was}"
     if failure.sentence:
         yield f"  {line.claim.subject} ({failure.word}) {failure.sentence}"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
 from loadctl.core.values import Verdict
-from loadctl.lab.scenario.expect import Missed, turns
-from loadctl.lab.scenario.living import Record, live
-from loadctl.lab.scenario.reading import Expected, Scenario
+from loadctl.lab.rehearsal.expect import Missed, turns
+from loadctl.lab.rehearsal.living import Record, live
+from loadctl.lab.rehearsal.reading import Expected, Rehearsal
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +37,33 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What became of a scenario."""
+    """What became of a rehearsal."""
 
-    scenario: Scenario
+    rehearsal: Rehearsal
     record: Record
     failures: tuple[Failure, ...]
 
 
-def try_out(scenario: Scenario) -> Trial:
+def try_out(rehearsal: Rehearsal) -> Trial:
     """Live through a made-up day and judge it."""
-    record = lived(scenario)
-    found = missed(scenario, record)
+    record = lived(rehearsal)
+    found = missed(rehearsal, record)
     if not found:
-        return Trial(scenario, record, ())
+        return Trial(rehearsal, record, ())
     # The same day again, this time with the sentences of the moments that matter.
-    explained = lived(scenario, {record.times[record.index(miss.at)] for _, miss in found})
-    return Trial(scenario, record, tuple(_failure(explained, line, miss) for line, miss in found))
+    explained = lived(rehearsal, {record.times[record.index(miss.at)] for _, miss in found})
+    return Trial(rehearsal, record, tuple(_failure(explained, line, miss) for line, miss in found))
 
 
-def lived(scenario: Scenario, explain: Collection[float] = ()) -> Record:
+def lived(rehearsal: Rehearsal, explain: Collection[float] = ()) -> Record:
     """Live through a made-up day."""
-    stops = {at for line in scenario.expected for at in (line.start, line.end) if at is not None}
-    return live(scenario.house, scenario.day, stops, explain)
+    stops = {at for line in rehearsal.expected for at in (line.start, line.end) if at is not None}
+    return live(rehearsal.house, rehearsal.day, stops, explain)
 
 
-def missed(scenario: Scenario, record: Record) -> list[tuple[Expected, Missed]]:
+def missed(rehearsal: Rehearsal, record: Record) -> list[tuple[Expected, Missed]]:
     """Return the lines that were not as expected."""
-    judged = [(line, line.claim.missed(record, line.start, line.end)) for line in scenario.expected]
+    judged = [(line, line.claim.missed(record, line.start, line.end)) for line in rehearsal.expected]
     return [(line, miss) for line, miss in judged if miss is not None]
 
 

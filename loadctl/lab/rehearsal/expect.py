@@ -16,10 +16,10 @@ from loadctl.config.findings import nearest
 from loadctl.core.explain import watts
 from loadctl.core.units import spell
 from loadctl.core.values import Verdict
-from loadctl.lab.scenario import measure
-from loadctl.lab.scenario.given import Names, amount, subject_of
-from loadctl.lab.scenario.living import Record
-from loadctl.lab.scenario.measure import Measure
+from loadctl.lab.rehearsal import measure
+from loadctl.lab.rehearsal.given import Names, amount, subject_of
+from loadctl.lab.rehearsal.living import Record
+from loadctl.lab.rehearsal.measure import Measure
 
 _HAD = re.compile(r"(had|bought|imported|exported)\b\s*(.*)", re.IGNORECASE)
 _STARTS = re.compile(r"(.*?)\s*\bstarts?", re.IGNORECASE)

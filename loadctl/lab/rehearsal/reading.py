@@ -21,11 +21,11 @@ from loadctl.config.keys_common import STRICT
 from loadctl.config.schema import ForEditors
 from loadctl.config.validate import checked
 from loadctl.controller import Controller
-from loadctl.lab.scenario import expect, given, moments
-from loadctl.lab.scenario.course import LONGEST_S, Day
-from loadctl.lab.scenario.expect import Claim
-from loadctl.lab.scenario.given import Fact, Names
-from loadctl.lab.scenario.moments import DAILY, MIDNIGHT, Calendar, When
+from loadctl.lab.rehearsal import expect, given, moments
+from loadctl.lab.rehearsal.course import LONGEST_S, Day
+from loadctl.lab.rehearsal.expect import Claim
+from loadctl.lab.rehearsal.given import Fact, Names
+from loadctl.lab.rehearsal.moments import DAILY, MIDNIGHT, Calendar, When
 
 SUFFIX = ".test.yaml"
 A_SATURDAY = date(2025, 6, 21)
@@ -88,7 +88,7 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Scenario:
+class Rehearsal:
     """A made-up day under the rules of a house."""
 
     file: str
@@ -99,7 +99,7 @@ class Scenario:
     expected: tuple[Expected, ...]
 
 
-def read(path: FilePath) -> tuple[Scenario, ...]:
+def read(path: FilePath) -> tuple[Rehearsal, ...]:
     """Read the tests in a file. Raises ConfigError with all that is wrong with it, or with the rule file."""
     findings = Findings(str(path))
     content = yaml_text.read_file(path, findings)
@@ -107,7 +107,7 @@ def read(path: FilePath) -> tuple[Scenario, ...]:
     return parse(content, path)
 
 
-def parse(content: str, path: FilePath) -> tuple[Scenario, ...]:
+def parse(content: str, path: FilePath) -> tuple[Rehearsal, ...]:
     """Read the text of a test file; `path` names it in faults, and the rule file is looked for beside it."""
     findings = Findings(str(path))
     data = yaml_text.read(content, findings, None)
@@ -124,9 +124,9 @@ def parse(content: str, path: FilePath) -> tuple[Scenario, ...]:
         raise AssertionError("a file without faults has keys")
     house = Controller.from_file(_rules(path, keys.rules, findings)).house
     reader = _Reader(house, Names.of(house), findings)
-    found = [reader.scenario(name, test, keys.given) for name, test in tests.items() if test is not None]
+    found = [reader.rehearsal(name, test, keys.given) for name, test in tests.items() if test is not None]
     findings.raise_if_any()
-    return tuple(scenario for scenario in found if scenario is not None)
+    return tuple(rehearsal for rehearsal in found if rehearsal is not None)
 
 
 def schema() -> dict[str, Any]:
@@ -178,7 +178,7 @@ class _Reader:
     names: Names
     findings: Findings
 
-    def scenario(self, name: str, keys: TestKeys, shared: list[str]) -> Scenario | None:
+    def rehearsal(self, name: str, keys: TestKeys, shared: list[str]) -> Rehearsal | None:
         path: Path = ("tests", name)
         before = len(self.findings.faults)
         lines = [*self._lines(shared, ("given",), self._facts), *self._lines(keys.given, (*path, "given"), self._facts)]
@@ -203,7 +203,7 @@ class _Reader:
         if len(self.findings.faults) > before:
             return None
         line_of = self.findings.places[path][0]
-        return Scenario(self.findings.file, line_of, name, self.house, day, tuple(expected))
+        return Rehearsal(self.findings.file, line_of, name, self.house, day, tuple(expected))
 
     def _facts(self, text: str) -> tuple[Fact, ...]:
         return tuple(given.read(text, self.names))
