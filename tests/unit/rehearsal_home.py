@@ -16,7 +16,7 @@ site: {timezone: Europe/Amsterdam, location: {latitude: 52.1, longitude: 5.1}}
 meter: {driver: envoy, host: envoy.local}
 inputs:
   tank: {driver: http-json, url: "http://192.168.1.30/tank", unit: °C}
-  charge: {driver: http-json, url: "http://192.168.1.30/car", unit: "%"}
+  car_soc: {driver: http-json, url: "http://192.168.1.30/car", unit: "%"}
   holiday: {driver: http-json, url: "http://192.168.1.30/holiday"}
 loads:
   boiler: {actuator: {driver: shelly, host: 192.168.1.40}, power: 2 kW, start: 2 kW for 1 min, stop: import 200 W}

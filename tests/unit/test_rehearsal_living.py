@@ -103,8 +103,8 @@ def test_a_battery_takes_what_is_left_and_gives_what_lacks(tmp_path):
 
 
 def test_what_a_load_warms_gets_warmer(tmp_path):
-    given = "10:00 solar 4 kW, boiler warms tank of 100 l, car charges charge of 20 kWh, tank 20 °C, charge 95 %"
-    expect = "12:00 tank 53.8 °C\n12:00 charge 100 %\n12:00 boiler on"
+    given = "10:00 solar 4 kW, boiler warms tank of 100 l, car charges car_soc of 20 kWh, tank 20 °C, car_soc 95 %"
+    expect = "12:00 tank 53.8 °C\n12:00 car_soc 100 %\n12:00 boiler on"
     assert wrong(tmp_path, given, expect) == []
 
 

@@ -47,7 +47,7 @@ _EXPECT = [["11:12 boiler off", "11:45-12:00 boiler on", "12:00 boiler had at le
 
 
 @keys_dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
-class TestKeys:
+class DayKeys:
     """A made-up day and what must be on when."""
 
     day: Annotated[
@@ -116,7 +116,7 @@ def parse(content: str, path: FilePath) -> tuple[Rehearsal, ...]:
         findings.fault((), f"{'the file is empty' if data is None else 'these are no tests'}; {_SMALLEST}")
         findings.raise_if_any()
     keys = checked(FileKeys, data, (), findings)
-    tests = {name: checked(TestKeys, value, ("tests", name), findings) for name, value in _tests(data).items()}
+    tests = {name: checked(DayKeys, value, ("tests", name), findings) for name, value in _tests(data).items()}
     if keys is not None and not tests:
         findings.fault(("tests",), f"no test stands here; {_SMALLEST}")
     findings.raise_if_any()
@@ -131,7 +131,7 @@ def parse(content: str, path: FilePath) -> tuple[Rehearsal, ...]:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of test files, for editors."""
-    found, test = (_for_editors(cls) for cls in (FileKeys, TestKeys))
+    found, test = (_for_editors(cls) for cls in (FileKeys, DayKeys))
     found["properties"]["tests"] |= {"additionalProperties": test, "minProperties": 1}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "loadctl tests of a rule file"}
     return head | found
@@ -178,7 +178,7 @@ class _Reader:
     names: Names
     findings: Findings
 
-    def rehearsal(self, name: str, keys: TestKeys, shared: list[str]) -> Rehearsal | None:
+    def rehearsal(self, name: str, keys: DayKeys, shared: list[str]) -> Rehearsal | None:
         path: Path = ("tests", name)
         before = len(self.findings.faults)
         lines = [*self._lines(shared, ("given",), self._facts), *self._lines(keys.given, (*path, "given"), self._facts)]
