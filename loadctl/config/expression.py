@@ -12,8 +12,9 @@ A name stands for a value with a unit, a sum has one unit throughout, and a comp
 temperature is a fault with a hint. What has no unit is a plain number or, standing alone, yes or no. One side of a `*`
 is a plain number, and so is what follows a `/`. `a < b < c` means both.
 
-Each inequality has a hysteresis: once it holds, the value must pass its limit by that much to end it. It is 1 °C, 3 %,
-100 W, 0.5 A or 2 V unless given, and nothing for prices, energies, durations, plain numbers and other units.
+Each inequality has a hysteresis: its limit ends it, and to begin, the value must be that much within it: `soc > 50 %`
+begins above 53 % and ends at 50 %. It is 1 °C, 3 %, 100 W, 0.5 A or 2 V unless given, less where that left too little
+to begin with, and nothing for prices, energies, durations, plain numbers and other units.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
-from loadctl.config.bands import added, banded
+from loadctl.config.bands import FLIPPED, added, banded
 from loadctl.config.tokens import Misread, Token, tokens
 from loadctl.core import units
 from loadctl.core.conditions import TRUTH, Compare, Condition, Every, Op, Term, Test, spell_value
@@ -36,7 +37,6 @@ DEEPEST = 20  # brackets within brackets
 _OPS: dict[str, Op] = {
     "<": "<", "<=": "<=", ">": ">", ">=": ">=", "==": "==", "!=": "!=", "≤": "<=", "≥": ">=", "≠": "!=",
 }  # fmt: skip
-_FLIPPED: dict[Op, Op] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _NEGATED: dict[Op, Op] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 _NEVER_EXACT = {"W", "Wh", "°C", "A", "V"}
 
@@ -242,7 +242,7 @@ class _Parser:
             limit = self._shown(other)
             raise Misread(f"{units.measured(unit)} is never exactly {limit}; use `<=` or `>=`", other.at)
         if other.term.inputs and not one.term.inputs:
-            one, other, op = other, one, _FLIPPED[op]
+            one, other, op = other, one, FLIPPED[op]
         return Compare(-1, one.term, op, other.term, unit=unit)
 
     def _common_unit(self, one: _Sum, other: _Sum) -> str:

@@ -178,7 +178,7 @@ class WhenKeys:
     test: Annotated[str, Field(alias="if", min_length=1, max_length=1000, examples=["tank < 60 °C"])]
     """What must hold, such as `tank < 60 °C and soc > 50 %`."""
     hysteresis: Annotated[str | float | None, Field(examples=["2 °C"])] = None
-    """What has begun to hold takes so much more to end."""
+    """The limit ends it; to begin, the value must be so much within it: `tank < 60 °C` begins below 58 °C."""
     unknown: Annotated[Literal["keep"] | bool, Field(examples=["keep"])] = False
     """What counts while an input is not known: `true`, `false`, or `keep` what held last."""
 

@@ -1,4 +1,7 @@
-"""Conditions that can never hold, or always do: their owner meant something else."""
+"""Conditions that can never hold, or always do: their owner meant something else.
+
+Only limits count here. A hysteresis with which nothing could begin is refused, or made smaller, where it is given.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,11 @@ from dataclasses import dataclass
 from itertools import product
 from math import inf, prod
 
-from loadctl.config.bands import added, span
+from loadctl.config.bands import bound, span
 from loadctl.config.expression import negated
 from loadctl.core.conditions import Compare, Condition, Every, Term, Test, spell_test
 
 _MOST_CASES = 500  # of ways in which a condition can hold; one with more is believed
-
-_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 def unreachable(condition: Condition) -> tuple[str, ...]:
@@ -83,22 +84,9 @@ class _Between:
 def _contradicts(case: tuple[Compare, ...]) -> bool:
     left_over: dict[tuple[tuple[str, float], ...], _Between] = {}
     for compare in case:
-        sum_, op, limit = _plain(compare)
-        if sum_ not in left_over:
-            least, most = span(Term(inputs=sum_))
-            left_over[sum_] = _Between(least, most)
-        left_over[sum_].narrow(op, limit)
+        found = bound(compare)
+        if found.inputs not in left_over:
+            least, most = span(Term(inputs=found.inputs))
+            left_over[found.inputs] = _Between(least, most)
+        left_over[found.inputs].narrow(found.op, found.limit)
     return any(between.is_empty for between in left_over.values())
-
-
-def _plain(compare: Compare) -> tuple[tuple[tuple[str, float], ...], str, float]:
-    """Write a comparison so that equal sums look equal: `2 * b < a` as `a - 2 * b > 0`."""
-    difference = added(compare.left, compare.right, -1.0)
-    inputs = sorted(difference.inputs)
-    scale = inputs[0][1] if inputs else 1.0
-    op = compare.op if scale > 0 else _FLIPPED[compare.op]
-    return (
-        tuple((name, round(factor / scale, 9)) for name, factor in inputs),
-        op,
-        round(-difference.constant / scale, 9),
-    )

@@ -90,6 +90,8 @@ def _when(rule: Rule, condition: Condition, findings: Findings) -> None:
     asleep = {f"{load}.power": Input(0.0, 0.0), f"{load}.on": Input(0.0, 0.0)}
     if not weigh(replace(condition, unknown=True), asleep, 0.0, ())[0]:
         findings.fault(place, f"this cannot hold while `{load}` is off, so it would never start")
+    if rule.keys.when is None or rule.keys.when.hysteresis is None:
+        return
     for compare in comparisons(condition.test):
         if compare.unit == "W" and compare.op not in {"==", "!="} and compare.band < NOISE_W:
             findings.note(

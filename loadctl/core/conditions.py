@@ -1,14 +1,14 @@
 """What a `when:` says, as values, and whether it holds: comparisons of sums of inputs, joined by and, or.
 
-Each comparison has a hysteresis of its own: once it holds it takes `band` more to end it, so that a value that trembles
-around its limit switches nothing. An input that is not known makes a comparison unknown; unknown and false is false,
-unknown or true is true, and a condition that stays unknown is what its owner said it should be.
+Each comparison has a hysteresis of its own: its limit ends it, and to begin, the value must be `band` within it, so
+that one that trembles around its limit switches nothing. An input that is not known makes a comparison unknown; unknown
+and false is false, unknown or true is true, and a condition that stays unknown is what its owner said it should be.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from loadctl.core.units import base, spell
@@ -38,7 +38,7 @@ class Term:
 class Compare:
     """How `left` is to `right`, both in `unit`; `index` is its place in the truths that are remembered.
 
-    `band` widens an inequality while it holds; equal is equal, it has none.
+    `band` narrows an inequality while it does not hold; equal is equal, it has none.
     """
 
     index: int
@@ -101,9 +101,9 @@ def comparisons(test: Test) -> Iterator[Compare]:
 
 
 def sentence(condition: Condition, inputs: Mapping[str, Input], at: float, truths: Truths = ()) -> str:
-    """Say what decides now, with its numbers: `tank_temp is 61.2 °C, must be below 60 °C`.
+    """Say what decides now, with its numbers: `tank_temp is 59.4 °C, must be below 59 °C to begin (60 °C to go on)`.
 
-    `truths` as `weigh` gave them for this very moment; without them no hysteresis is counted.
+    `truths` as `weigh` gave them for this very moment; without them nothing has begun to hold.
     """
     return _say(condition.test, inputs, at, list(truths), keep=condition.unknown is None)
 
@@ -129,16 +129,16 @@ def _compare(compare: Compare, inputs: Mapping[str, Input], at: float, held: boo
     if left is None or right is None:
         return None
     above = left - right
-    band = compare.band if held else 0.0
+    band = 0.0 if held else compare.band
     match compare.op:
         case "<":
-            return above < band - _ALMOST
+            return above < -band - _ALMOST
         case "<=":
-            return above <= band + _ALMOST
+            return above <= -band + _ALMOST
         case ">":
-            return above > _ALMOST - band
+            return above > band + _ALMOST
         case ">=":
-            return above >= -band - _ALMOST
+            return above >= band - _ALMOST
         case "==":
             return abs(above) <= _ALMOST
         case "!=":
@@ -181,18 +181,18 @@ def _say_compare(compare: Compare, inputs: Mapping[str, Input], at: float, held:
         wanted = "true" if compare.op == "!=" else "false"
         now = "true" if left else "false"
         return f"{name} is {now}" if holds else f"{name} is {now}, must be {wanted}"
-    limit, now = spell_value(right, compare.unit), spell_value(round(left, _DIGITS.get(compare.unit, 3)), compare.unit)
+    more = 0.0 if holds else -compare.band if compare.op in {"<", "<="} else compare.band
+    limit = spell_value(right + more, compare.unit)
+    now = spell_value(round(left, _DIGITS.get(compare.unit, 3)), compare.unit)
     if now == limit:  # only so because it was rounded
         now = spell_value(left, compare.unit)
     if compare.right.inputs:
-        limit = f"{spell_term(compare.right, compare.unit)} ({limit})"
+        limit = f"{spell_term(replace(compare.right, constant=compare.right.constant + more), compare.unit)} ({limit})"
     limit, now = f"{_WORDS[compare.op]} {limit}".strip(), f"{name} is {now}"
-    if not holds:
-        return f"{now}, must be {limit}"
-    if _compare(compare, inputs, at, held=False):
+    if holds:
         return now if compare.op == "==" else f"{now}, {limit}"
-    end = spell_value(right + (compare.band if compare.op in {"<", "<="} else -compare.band), compare.unit)
-    return f"{now}, was {limit} and counts so until {end}"
+    then = f" to begin ({spell_value(right, compare.unit)} to go on)" if more else ""
+    return f"{now}, must be {limit}{then}"
 
 
 def _missing(compare: Compare, inputs: Mapping[str, Input], at: float) -> list[str]:

@@ -39,6 +39,13 @@ def numbered(test: Test, index: Iterator[int]) -> Test:
     return replace(test, index=next(index))
 
 
+def bare(test: Test) -> Test:
+    """Take all hysteresis away."""
+    if isinstance(test, Every):
+        return replace(test, parts=tuple(bare(part) for part in test.parts))
+    return replace(test, band=0.0)
+
+
 terms = st.builds(
     Term,
     NUMBERS,
@@ -61,9 +68,17 @@ def three(test: Test, known: dict[str, Input], held: tuple[bool | None, ...] = (
 
 @given(tests, inputs)
 def test_not_turns_yes_and_no_around_and_leaves_the_unknown(test, known):
+    """Within the hysteresis neither has begun."""
+    test = bare(test)
     word = three(test, known)
     assert three(negated(test), known) is (None if word is None else not word)
     assert negated(negated(test)) == test
+
+
+@given(tests, inputs, truths)
+def test_what_holds_is_so_as_it_is_written(test, known, held):
+    """A hysteresis puts the beginning off, never the end."""
+    assert three(test, known, held) is not True or three(bare(test), known) is True
 
 
 @given(st.lists(tests, min_size=1, max_size=3), inputs)
@@ -99,7 +114,7 @@ def test_weighing_twice_is_weighing_once(test, known, held, unknown):
     st.lists(st.one_of(st.none(), st.integers(-20, 20)), min_size=2, max_size=40),
 )
 def test_between_two_changes_lies_the_band(op, band, values):
-    """It begins to hold within its limit and ends a band beyond it, whatever comes in between, unknown values too."""
+    """It begins to hold a band within its limit and ends at it, whatever comes in between, unknown values too."""
     condition = Condition("", Compare(0, Term(inputs=(("a", 1.0),)), op, Term(0.0), float(band)))
     held: tuple[bool | None, ...] = (None,)
     for value in values:
@@ -108,11 +123,40 @@ def test_between_two_changes_lies_the_band(op, band, values):
         if value is None or held[0] is before:
             assert held[0] is before
             continue
-        past_its_limit = value if op in {"<", "<="} else -value
-        if held[0]:
-            assert past_its_limit <= 0
-        elif before:
-            assert past_its_limit >= band
+        within = -value if op in {"<", "<="} else value
+        assert within >= band if held[0] else within <= 0 or (before is None and within <= band)
+
+
+STEPS = st.one_of(st.none(), st.integers(1, 60).map(lambda tenths: f"{tenths / 10} °C"))
+
+
+@given(st.integers(-200, 400), st.integers(1, 60), STEPS)
+def test_between_two_limits_it_can_begin(least, width, hysteresis):
+    """By default at once in the middle; with a hysteresis of its owner's on the way up, or he is told."""
+    text = f"{least / 10} °C < tank < {(least + width) / 10} °C"
+    found = read(text, hysteresis)
+    if isinstance(found, Misread):
+        assert "nothing could begin" in str(found)
+        assert float(str(hysteresis).split()[0]) * 10 >= width
+        return
+    middle = {"tank": Input((least + width / 2) / 10, 0.0)}
+    assert hysteresis or weigh(found, middle, 0.0, ())[0]
+    begun, held = False, ()
+    for hundredths in range(least * 10 - 700, (least + width) * 10):
+        holds, held = weigh(found, {"tank": Input(hundredths / 100 + 0.005, 0.0)}, 0.0, held)
+        begun |= holds
+    assert begun
+
+
+@given(st.sampled_from(("<", "<=", ">", ">=")), st.integers(0, 100))
+def test_a_share_can_begin_and_end(op, limit):
+    found = parse_condition(f"soc {op} {limit} %", UNITS)
+    best, worst = (0.0, 100.0) if op in {"<", "<="} else (100.0, 0.0)
+    never = any("never" in said for said in unreachable(found))
+    always = any("always" in said for said in unreachable(found))
+    holds, held = weigh(found, {"soc": Input(best, 0.0)}, 0.0, ())
+    assert holds is not never
+    assert weigh(found, {"soc": Input(worst, 0.0)}, 0.0, held)[0] is always
 
 
 WORDS = st.sampled_from((

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -35,16 +36,16 @@ NO, YES = False, True
 @pytest.mark.parametrize(
     ("op", "temperatures", "expected"),
     [
-        # it takes the band to end what holds, and nothing to begin it
-        ("<", [60, 59.9, 60, 62.9, 63, 60, 59.9], [NO, YES, YES, YES, NO, NO, YES]),
-        ("<=", [60.1, 60, 62.9, 63, 63.1, 60.1], [NO, YES, YES, YES, NO, NO]),
-        (">", [60, 60.1, 60, 57.1, 57, 60], [NO, YES, YES, YES, NO, NO]),
-        (">=", [59.9, 60, 57.1, 57, 56.9, 59.9], [NO, YES, YES, YES, NO, NO]),
+        # the limit ends what holds, and it takes the band to begin
+        ("<", [59.9, 57, 56.9, 57, 59.9, 60, 59.9, 57, 56.9], [NO, NO, YES, YES, YES, NO, NO, NO, YES]),
+        ("<=", [60, 57.1, 57, 57.1, 60, 60.1, 60, 57.1], [NO, NO, YES, YES, YES, NO, NO, NO]),
+        (">", [60.1, 63, 63.1, 63, 60.1, 60, 60.1, 63], [NO, NO, YES, YES, YES, NO, NO, NO]),
+        (">=", [60, 62.9, 63, 62.9, 60, 59.9, 60, 62.9], [NO, NO, YES, YES, YES, NO, NO, NO]),
         # equal is equal
         ("==", [59, 60, 60.5, 60], [NO, YES, NO, YES]),
         ("!=", [59, 60, 60.5, 60], [YES, NO, YES, NO]),
         # a gap makes it false, and what it remembers of before is still true afterwards
-        ("<", [59, None, 62, 64, None, 62], [YES, NO, YES, NO, NO, NO]),
+        ("<", [56, None, 59, 61, None, 59], [YES, NO, YES, NO, NO, NO]),
     ],
 )
 def test_hysteresis(op, temperatures, expected):
@@ -110,7 +111,7 @@ def test_nothing_new_is_the_same_object():
 def test_each_comparison_remembers_whatever_the_others_say():
     condition = Condition("", Every((WARM, FULL), any_of=True))
     _, truths = weigh(condition, told(room=25, soc=60), 0.0, ())
-    _, truths = weigh(condition, told(room=10, soc=48), 0.0, truths)
+    _, truths = weigh(condition, told(room=20, soc=51), 0.0, truths)
     assert truths == (False, True)
 
 
@@ -123,19 +124,24 @@ def test_sums():
 
 
 TANK = at_60("<").test
+ENOUGH = "must be at least 53 % to begin (50 % to go on)"
 POWER = Compare(0, Term(inputs=(("pv", 1.0),)), ">", Term(500.0, (("house", 1.0),)), unit="W")
 
 
 @pytest.mark.parametrize(
     ("test", "values", "truths", "said"),
     [
-        (TANK, {"tank": 61.2}, (), "tank is 61.2 °C, must be below 60 °C"),
+        (TANK, {"tank": 58.4}, (), "tank is 58.4 °C, must be below 57 °C to begin (60 °C to go on)"),
         (TANK, {"tank": 54.19}, (), "tank is 54.2 °C, below 60 °C"),
-        (TANK, {"tank": 61.2}, (True,), "tank is 61.2 °C, was below 60 °C and counts so until 63 °C"),
-        (TANK, {"tank": 60.04}, (), "tank is 60.04 °C, must be below 60 °C"),
+        (TANK, {"tank": 58.4}, (True,), "tank is 58.4 °C, below 60 °C"),
+        (TANK, {"tank": 59.96}, (True,), "tank is 59.96 °C, below 60 °C"),
+        (TANK, {"tank": 57.04}, (), "tank is 57.04 °C, must be below 57 °C to begin (60 °C to go on)"),
         (TANK, {}, (), "tank is not known"),
-        (at_60("<=").test, {"tank": 61}, (), "tank is 61 °C, must be at most 60 °C"),
-        (at_60(">").test, {"tank": 58}, (True,), "tank is 58 °C, was above 60 °C and counts so until 57 °C"),
+        (at_60("<", band=0.0).test, {"tank": 60.04}, (), "tank is 60.04 °C, must be below 60 °C"),
+        (at_60("<=").test, {"tank": 61}, (), "tank is 61 °C, must be at most 57 °C to begin (60 °C to go on)"),
+        (at_60(">").test, {"tank": 60}, (False,), "tank is 60 °C, must be above 63 °C to begin (60 °C to go on)"),
+        (replace(POWER, band=100.0), {"pv": 1800, "house": 1250}, (),
+         "pv is 1.8 kW, must be above house + 600 W (1.85 kW) to begin (1.75 kW to go on)"),
         (POWER, {"pv": 1800, "house": 1500}, (), "pv is 1.8 kW, must be above house + 500 W (2 kW)"),
         (POWER, {"pv": 1800}, (), "house is not known"),
         (POWER, {}, (), "pv is not known and house is not known"),
@@ -149,13 +155,13 @@ POWER = Compare(0, Term(inputs=(("pv", 1.0),)), ">", Term(500.0, (("house", 1.0)
         (Compare(0, Term(inputs=(("co2", 1.0),)), ">", Term(800.0), unit="ppm"), {"co2": 600}, (),
          "co2 is 600 ppm, must be above 800 ppm"),
         # and: who is false decides; or: who is true does
-        (Every((WARM, FULL)), {"room": 25, "soc": 40}, (), "soc is 40 %, must be at least 50 %"),
+        (Every((WARM, FULL)), {"room": 25, "soc": 40}, (), f"soc is 40 %, {ENOUGH}"),
         (Every((WARM, FULL)), {"room": 25}, (), "soc is not known"),
-        (Every((WARM, FULL)), {"soc": 40}, (), "soc is 40 %, must be at least 50 %"),
+        (Every((WARM, FULL)), {"soc": 40}, (), f"soc is 40 %, {ENOUGH}"),
         (Every((WARM, FULL)), {"room": 25, "soc": 60}, (), "room is 25 °C, above 20 °C and soc is 60 %, at least 50 %"),
         (Every((WARM, FULL), any_of=True), {"room": 15, "soc": 60}, (), "soc is 60 %, at least 50 %"),
         (Every((WARM, FULL), any_of=True), {"room": 15, "soc": 40}, (),
-         "room is 15 °C, must be above 20 °C or soc is 40 %, must be at least 50 %"),
+         f"room is 15 °C, must be above 21 °C to begin (20 °C to go on) or soc is 40 %, {ENOUGH}"),
     ],
 )  # fmt: skip
 def test_said_in_words(test, values, truths, said):

@@ -183,6 +183,7 @@ def test_prices():
 
 def test_finer_than_can_be_seen():
     assert "finer than the meter's noise" in notes(one("when: {if: grid_w < 1 kW, hysteresis: 5 W}"))
+    assert "finer" not in notes(one("when: it.power < 30 W"))
     assert "it is switched by chance" in notes(one("priority: 1", "15 W"))
     assert "finer than batteries tell" in notes(one("battery: {claim_above: 80 %, band: 0.5 %}"))
 

@@ -48,6 +48,7 @@ PUMP = replace(BOILER, name="pump", power_w=1000.0, start_w=1000.0, stop_import_
 ONE, THREE = Range(1380.0, 3680.0, 230.0, 1, 230.0), Range(4140.0, 11040.0, 690.0, 3, 230.0)
 CAR = replace(BOILER, name="car", power_w=11040.0, start_w=1380.0, stop_import_w=200.0, follow=Follow((ONE, THREE)))
 COLD = Condition("tank < 60 °C", Compare(0, Term(0.0, (("tank", 1.0),)), "<", Term(60.0), 2.0, "°C"))
+HOT = "tank is 61.2 °C, must be below 58 °C to begin (60 °C to go on)"
 EVENING = (Window(Clock(time(17)), Clock(time(20))),)
 
 
@@ -140,7 +141,7 @@ FREE = "1 210 W free, needs 1 500 W for 60 s"
         (
             {"windows": EVENING, "when": COLD},
             {"inputs": {"tank": Input(61.2, 0.0)}},
-            "stays off: tank is 61.2 °C, must be below 60 °C; then: outside its hours until 17:00",
+            f"stays off: {HOT}; then: outside its hours until 17:00",
             None,
         ),
         ({"when": COLD}, {}, f"stays off: tank is not known; then: {FREE}", None),

@@ -22,6 +22,8 @@ UNITS = {
     "mode": "",
     "co2": "ppm",
     "wind": "m/s",
+    "humidity": "%",
+    "washer": "W",
 }
 
 
@@ -143,17 +145,44 @@ def test_refused_with_place_and_better_spelling(text, at, said):
         ("grid_w > 1 kW", "0.2 kW", [200]),
         ("mode > 3", "1", [1]),
         ("co2 > 800 ppm", "50 ppm", [50]),
-        # what cannot go below 0 % or above 100 % must still be able to end it
-        ("soc > 2 %", None, [1]),
-        ("soc < 99 %", None, [0.5]),
-        ("soc >= 100 %", None, [3]),
-        ("boiler.soc <= 98 %", None, [1]),
+        # what cannot go below 0 % or above 100 % must still be able to begin it, and half of what is left should
+        ("soc >= 98 %", None, [1]),
+        ("soc < 1 %", None, [0.5]),
+        ("soc >= 100 %", None, [0]),
+        ("soc <= 98 %", None, [3]),
+        ("humidity > 99 %", None, [0.5]),
+        ("humidity > 120 %", None, [3]),
+        ("soc >= 98 %", "2 %", [2]),
+        ("heat-pump.power < 50 W", None, [25]),
+        ("grid_w < 50 W and washer < -50 W", None, [100, 100]),
+        # between two limits, too
+        ("20 °C < room < 21 °C", None, [0.25, 0.25]),
+        ("20 °C < room < 30 °C and (room < 22 °C or guests_here)", None, [1, 1, 0.5, 0]),
+        ("2 * room > 40 °C and -room > -21 °C", None, [0.5, 0.25]),
+        ("room < 20 °C or room > 21 °C", None, [1, 1]),
+        ("20 °C < room < 21 °C", "0.9 °C", [0.9, 0.9]),
         ("soc == 50 % or guests_here", None, [0, 0]),
     ],
 )
 def test_hysteresis(text, hysteresis, bands):
     found = parse_condition(text, UNITS, hysteresis)
     assert [compare.band for compare in comparisons(found.test)] == bands
+
+
+@pytest.mark.parametrize(
+    ("text", "hysteresis", "said"),
+    [
+        ("soc > 50 %", "50 %", "nothing could begin `soc > 50 %`; write less than 50 %"),
+        ("soc >= 98 %", "3 %", "with 3 % of hysteresis nothing could begin `soc >= 98 %`; write less than 2 %"),
+        ("guests_here or soc >= 100 %", "3 %", "nothing could begin `soc >= 100 %`; write `0 %`"),
+        ("heat-pump.power < 50 W", "100 W", "nothing could begin `heat-pump.power < 50 W`; write less than 50 W"),
+        ("20 °C < room < 22 °C", "2 °C", "could begin `room > 20 °C and room < 22 °C`; write less than 2 °C"),
+    ],
+)
+def test_hysteresis_with_which_nothing_could_begin(text, hysteresis, said):
+    with pytest.raises(Misread, match=re.escape(said)) as refused:
+        parse_condition(text, UNITS, hysteresis)
+    assert refused.value.at is None
 
 
 @pytest.mark.parametrize(
@@ -164,7 +193,6 @@ def test_hysteresis(text, hysteresis, bands):
         ("-3 °C", "`-3 °C`: a hysteresis is written `3 °C`"),
         ("some", "`some`: a hysteresis is written `3 °C`"),
         ("3 °C, 2 K", "`2 K`: there is one for this unit already"),
-        ("50 %", "with 50 % of hysteresis nothing could end `soc > 50 %`; write less than 50 %"),
     ],
 )
 def test_hysteresis_refused(hysteresis, said):
