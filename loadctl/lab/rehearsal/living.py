@@ -34,10 +34,9 @@ LIVELY = frozenset(
         Verdict.WAIT_OFF,
         Verdict.BUSY,
         Verdict.SETTLING,
-        Verdict.HELD_OFF,
-        Verdict.HELD_ON,
     }
 )
+HELD = frozenset({Verdict.HELD_OFF, Verdict.HELD_ON})
 
 
 @dataclass(slots=True)
@@ -113,7 +112,8 @@ class _Life:
             draws = {name: state.power_w or 0.0 for name, state in states.items()}
             lively = decision.commands or said != last or draws != self._draws or not LIVELY.isdisjoint(said)
             last, self._draws = said, draws
-            pace_s = 1.0 if lively else CALM_S if any(draws.values()) or self.day.moves(at) else STILL_S
+            still = not any(draws.values()) and HELD.isdisjoint(said) and not self.day.moves(at)
+            pace_s = 1.0 if lively else STILL_S if still else CALM_S
             until = (at // pace_s + 1) * pace_s
             until = min(until, self.edges[bisect_right(self.edges, at)])
             self._pass(until - at, states, grid_w)
