@@ -127,6 +127,12 @@ def test_what_people_ask_for(tmp_path):
     assert wrong(tmp_path, given, expect) == []
 
 
+def test_a_boost_goes_by_the_only_thermometer_there_is(tmp_path):
+    given = "15:00 solar 0 W, tank 40 °C, boiler warms tank of 50 l, car unplugged, boiler boost 60 °C by 18:00"
+    assert wrong(tmp_path, given, "15:30 boiler off\n18:00 tank at least 59 °C", until='"18:30"') == []
+    assert "until when?" in refused(tmp_path, given.removesuffix(" by 18:00"), until='"18:30"')
+
+
 def test_a_meter_that_is_silent_and_a_grid_that_is_gone(tmp_path):
     given = "11:00 solar 3 kW, car unplugged\n11:10-11:20 meter silent\n11:30-11:40 grid gone"
     expect = """

@@ -260,7 +260,13 @@ def _need(name: str, text: str, names: Names) -> Need:
     keys = checked(NeedKeys, words.need(text), (), findings)
     if keys is None:
         raise ValueError(findings.faults[0].message)
-    need = need_of(name, keys)
+    named = {
+        key: [input_ for input_, of in names.inputs.items() if of == unit and "." not in input_]
+        for key, unit in (("temperature", "°C"), ("soc", "%"))
+    }
+    need = need_of(name, keys, {key: found[0] for key, found in named.items() if len(found) == 1})
+    if need.always:
+        raise ValueError(f"`{text[:40]}`: until when? write it like `{text[:40]} by 17:00`")
     if need.level is not None and need.level.input not in names.inputs:
         raise ValueError(f"`{need.level.input}` is not known here")
     return need
