@@ -33,7 +33,8 @@ class Scale:
     @property
     def step_w(self) -> float:
         """What one per cent changes where it changes most."""
-        return max(self.watts(percent + 1) - self.watts(percent) for percent in range(self._first, 100))
+        steps = (self.watts(percent + 1) - self.watts(percent) for percent in range(self._first, 100))
+        return max(steps, default=self.watts(100))
 
     @property
     def _first(self) -> int:
