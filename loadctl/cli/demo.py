@@ -18,8 +18,9 @@ from loadctl.cli.words import Duration
 def demo(*, for_s: float | None, speed: float, port: int) -> None:
     """Watch an emulated home being controlled.
 
-    The real daemon reads an emulated Envoy and switches two emulated Shellys over real HTTP on this machine. The exit
-    code is 2 if a load's safe state could not be confirmed at the end.
+    The real daemon reads an emulated Envoy and switches two emulated Shellys and an emulated go-e wallbox over real
+    HTTP on this machine; its car comes home at noon. The exit code is 2 if a load's safe state could not be confirmed
+    at the end.
     """
     from rich.console import Console
 

@@ -45,8 +45,10 @@ class Watcher:
         before = self.outcome.verdicts if self.outcome else (None,) * len(outcome.verdicts)
         self.tick, self.outcome = tick, outcome
         self.ticks += 1
+        told = {command.load for command in outcome.commands}
         for index, (old, new) in enumerate(zip(before, outcome.verdicts, strict=True)):
-            if old is new or new in (Verdict.BUSY, Verdict.SETTLING):
+            adjusted = self.site.loads[index].follow is not None and self.site.loads[index].name in told
+            if (old is new and not adjusted) or new in (Verdict.BUSY, Verdict.SETTLING):
                 continue
             name = self.site.loads[index].name
             line = f"{tick.wall:%H:%M:%S}  {name:<10} {new:<9} {explain(self.site, outcome, tick, index).sentence}"
@@ -112,8 +114,7 @@ def summary(watcher: Watcher, home: Home, unconfirmed: dict[str, str], real_s: f
     ]
     for name, _, _, _, _, energy, starts in watcher.rows():
         lines.append(f"{name}: {energy}, {starts} start{'' if starts == '1' else 's'}")
-    switched = {"boiler": home.boiler.relays[0].on, "pool_pump": home.pump.relays[0].on}
-    lines += [f"{name}: the relay is {'ON' if on else 'off'} at the end" for name, on in switched.items()]
+    lines += [f"{name}: switched {'ON' if on else 'off'} at the end" for name, on in home.let_draw.items()]
     lines += [f"{name}: not confirmed: {why}" for name, why in unconfirmed.items()]
     return lines
 

@@ -1,4 +1,6 @@
-"""The demo's home: a house model behind an emulated Envoy and two emulated Shellys, all on real loopback HTTP."""
+"""The demo's home: a house model behind an emulated Envoy, two emulated Shellys and an emulated go-e wallbox, all on
+real loopback HTTP. Its car comes home at noon.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +10,24 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from loadctl.lab.emulators.car import Car
 from loadctl.lab.emulators.envoy import EmulatedEnvoy
+from loadctl.lab.emulators.goe import EmulatedGoE
 from loadctl.lab.emulators.serve import serve
 from loadctl.lab.emulators.shelly import EmulatedShellyGen1, EmulatedShellyGen2
-from loadctl.lab.house import Clouds, Draw, House, Resistor, Spike, Tank, clear_sky, everyday
+from loadctl.lab.house import Clouds, Draw, Garage, House, Resistor, Spike, Tank, clear_sky, everyday
 
 HOUR_S = 3600.0
-STARTS_AT_S = 10 * HOUR_S
+STARTS_AT_S = 11.9 * HOUR_S
+CAR_COMES_AT_S = 12 * HOUR_S
+CAR_LEAVES_AT_S = 7 * HOUR_S
 PASSWORD = "sunshine"  # noqa: S105 - of a relay that exists in this process only
 
 RULES = """\
 version: 1
 site:
   timezone: UTC
-  max_import: 8 kW
+  max_import: 11 kW
 meter: {{driver: envoy, host: "{envoy}", every: 5 s, max_age: 30 s}}
 web: {{port: {port}}}
 loads:
@@ -39,6 +45,11 @@ loads:
     min_off: 5 min
     between: 09:00-19:00
     need: 4 h by 19:00
+  car:                          # a go-e wallbox; what the others leave, from 6 A on one phase to 16 A on three
+    actuator: {{driver: go-e, host: "{box}", failsafe: none}}
+    current: 6..16 A
+    phases: auto
+    stop: import 500 W for 5 min
 """
 
 
@@ -69,18 +80,26 @@ class Home:
     envoy: EmulatedEnvoy
     boiler: EmulatedShellyGen1
     pump: EmulatedShellyGen2
+    box: EmulatedGoE
     rules: str
+
+    @property
+    def let_draw(self) -> dict[str, bool]:
+        """Which load is let draw power at this moment, as its device has it."""
+        return {"boiler": self.boiler.relays[0].on, "pool_pump": self.pump.relays[0].on, "car": self.box.allowed}
 
     def live(self, to_s: float) -> None:
         """Live on until `to_s` (seconds since midnight) and show it on the meter."""
-        closed = {"boiler": self.boiler.relays[0].on, "pool_pump": self.pump.relays[0].on}
-        self.house.advance(to_s, closed.__getitem__)
+        self.house.advance(to_s, self.let_draw.__getitem__)
         self.envoy.pv_w, self.envoy.grid_w = self.house.pv_w, self.house.grid_w
 
 
 def build(clock: Callable[[], float]) -> Home:
     """Return a home whose devices tell the time by `clock` (seconds); nothing is served yet."""
-    sky, clouds = clear_sky(5200.0), Clouds(seed=7)
+    sky, clouds = clear_sky(8000.0), Clouds(seed=45)
+    car = Car(clock, capacity_wh=50_000.0)
+    box = EmulatedGoE(car, clock=clock)
+    box.lmo = 4  # a car that is plugged in waits until it is let charge
     spikes = [Spike(h * HOUR_S + m * 60, watts, mins * 60.0) for h, m, watts, mins in _KITCHEN]
     house = House(
         pv=lambda at_s: sky(at_s) * clouds.share(at_s),
@@ -89,10 +108,11 @@ def build(clock: Callable[[], float]) -> Home:
             "boiler": Tank(
                 2000.0,
                 capacity_wh=7000.0,
-                content_wh=3000.0,
+                content_wh=5000.0,
                 draws=[Draw(12.5 * HOUR_S, 700.0), Draw(19 * HOUR_S, 2000.0), Draw(21.5 * HOUR_S, 1200.0)],
             ),
             "pool_pump": Resistor(1080.0),
+            "car": Garage(car, CAR_COMES_AT_S, CAR_LEAVES_AT_S, soc=45.0),
         },
         at_s=STARTS_AT_S,
     )
@@ -101,6 +121,7 @@ def build(clock: Callable[[], float]) -> Home:
         EmulatedEnvoy(era="5", clock=clock),
         EmulatedShellyGen1(lambda: house.draws_w.get("boiler", 0.0), clock=clock),
         EmulatedShellyGen2(lambda: house.draws_w.get("pool_pump", 0.0), clock=clock, password=PASSWORD),
+        box,
         rules="",
     )
 
@@ -118,6 +139,7 @@ async def open_home(clock: ScaledClock, *, port: int) -> AsyncIterator[Home]:
             "envoy": await stack.enter_async_context(serve(home.envoy.app)),
             "boiler": await stack.enter_async_context(serve(home.boiler.app)),
             "pump": await stack.enter_async_context(serve(home.pump.app)),
+            "box": await stack.enter_async_context(serve(home.box.app)),
         }
         home.rules = RULES.format(port=port, password=PASSWORD, **urls)
         living = asyncio.create_task(_live(home, clock), name="home")

@@ -12,15 +12,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from loadctl.lab.emulators.car import Car
+
 DAY_S = 86400.0
 Course = Callable[[float], float]  # seconds since midnight -> W
 
 
 class Appliance(Protocol):
-    """Something behind a relay."""
+    """Something behind a relay or a wallbox."""
 
     def advance(self, closed: bool, at_s: float, dt_s: float) -> float:
-        """Live through `dt_s` from `at_s` on, with the relay closed or open; return the W drawn in that time."""
+        """Live through `dt_s` from `at_s` on, let draw or not; return the W drawn in that time."""
         ...
 
 
@@ -68,6 +70,25 @@ class Tank:
         self.content_wh += (power_w - drawn_w - self.loss_w) * dt_s / 3600
         self.content_wh = min(max(self.content_wh, 0.0), self.capacity_wh)
         return power_w
+
+
+@dataclass(slots=True)
+class Garage:
+    """A car that comes home each day at `comes_s` with `soc` % and leaves at `leaves_s`; its wallbox feeds it."""
+
+    car: Car
+    comes_s: float
+    leaves_s: float
+    soc: float
+
+    def advance(self, closed: bool, at_s: float, dt_s: float) -> float:  # noqa: ARG002
+        here = not self.leaves_s <= at_s % DAY_S < self.comes_s
+        if here and not self.car.plugged:
+            self.car.soc = self.soc
+            self.car.plug()
+        elif not here:
+            self.car.unplug()
+        return self.car.watts
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from loadctl.drivers import Shared
 from loadctl.lab.emulators.envoy import Fault as EnvoyFault
 from loadctl.lab.emulators.serve import serve
 from loadctl.lab.emulators.shelly.wire import Fault as ShellyFault
-from loadctl.lab.home import Home, ScaledClock, open_home
+from loadctl.lab.home import STARTS_AT_S, Home, ScaledClock, open_home
 from loadctl.service.daemon import Daemon
 from loadctl.service.metrics import Metrics
 from loadctl.web.app import application
@@ -26,10 +26,10 @@ from tests.deploy.prometheus import Prometheus, prometheus
 
 SPEED = 60.0
 HURRY = 200.0  # an alert that waits five minutes waits a second and a half here
-BEGINS = datetime(2026, 6, 21, 10, tzinfo=UTC)
+BEGINS = datetime(2026, 6, 21, tzinfo=UTC) + timedelta(seconds=STARTS_AT_S)
 DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "loadctl.json").read_text())
 # The home of the demo has no battery; in the beginning nothing has gone wrong.
-NOTHING_TO_DRAW = {"Power D", "Meter errors A", "Commands that failed A"}
+NOTHING_TO_DRAW = {"Power D", "Meter errors A"}
 
 
 def panels() -> dict[str, str]:
@@ -89,7 +89,7 @@ async def a_calm_home_is_drawn(prom: Prometheus, target: str) -> None:
     chosen = {one["name"]: one.get("query") for one in DASHBOARD["templating"]["list"]}
     assert "loadctl_build_info, instance" in chosen["instance"]["query"]
     names = await prom.query("count by (appliance) (loadctl_appliance_phase)")
-    assert {one["metric"]["appliance"] for one in names} == {"boiler", "pool_pump"}
+    assert {one["metric"]["appliance"] for one in names} == {"boiler", "pool_pump", "car"}
     assert not {name for name, _ in await prom.firing()} & {"LoadctlDown", "MeterBlind", "ActuatorFault", "GridDown"}
 
 
@@ -99,7 +99,7 @@ async def a_dead_meter_is_told(prom: Prometheus, home: Home, target: str) -> Non
     assert await prom.query(filled_in(panels()["Grid A"], target)) == [], "what is not known is not drawn"
     assert await prom.query("loadctl:grid_import_watts") == []
     await prom.until(filled_in(panels()["Meter errors A"], target))
-    await prom.until('loadctl_appliance_phase{phase="off"} == 1', lambda series: len(series) == 2)
+    await prom.until('loadctl_appliance_phase{phase="off"} == 1', lambda series: len(series) == 3)
     home.envoy.fault = None
     await prom.until('ALERTS{alertname="MeterBlind"}', lambda series: not series)
 
