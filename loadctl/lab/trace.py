@@ -1,8 +1,8 @@
 """Recorded days: what the sun gave and what the house drew without the loads that loadctl switches.
 
 A trace is CSV: `time` (ISO 8601; without an offset the site's local time), `pv_w`, and `load_w` (the house without our
-loads) or `grid_w` (of a house that had none), perhaps `battery_w` and `soc_pct`. A row holds until the next one; where
-rows are missing for longer than twice the usual step nothing is known.
+loads) or `grid_w` (of a house that had none; its `battery_w`, + discharging, is taken out). A row holds until the next
+one, unless that is more than two and a half usual steps away: then nothing is known in between.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from math import isfinite, nan
 from pathlib import Path
 from statistics import median
 
@@ -54,7 +55,12 @@ class Trace:
 
 def read_csv(path: Path, zone: tzinfo) -> Trace:
     """Read a trace. Raises LoadctlError that says where and what is wrong with it."""
-    rows = list(_rows(path, zone))
+    try:
+        rows = list(_rows(path, zone))
+    except OSError as error:
+        raise LoadctlError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LoadctlError(f"{path}: is no CSV file in UTF-8: {error}") from error
     if len(rows) < 2:
         raise LoadctlError(f"{path}: a trace has at least two rows below the line with the names of its columns")
     steps = [after[0] - before[0] for before, after in itertools.pairwise(rows)]
@@ -84,7 +90,7 @@ def _rows(path: Path, zone: tzinfo) -> Iterator[tuple[float, float, float]]:
             if base_w is None:
                 if grid_w is None:
                     raise LoadctlError(f"{where}: `load_w` (the house without its loads) or `grid_w` is missing")
-                base_w = grid_w + pv_w
+                base_w = grid_w + pv_w + (_number(row, "battery_w", where) or 0.0)
             yield time, pv_w, base_w
 
 
@@ -101,6 +107,9 @@ def _number(row: dict[str, str], key: str, where: str) -> float | None:
     if text is None or not text.strip():
         return None
     try:
-        return float(text)
-    except ValueError as error:
-        raise LoadctlError(f"{where}: `{key}` is a number of watts, not `{text[:40]}`") from error
+        found = float(text)
+    except ValueError:
+        found = nan
+    if not isfinite(found):
+        raise LoadctlError(f"{where}: `{key}` is a number of watts, not `{text[:40]}`")
+    return found

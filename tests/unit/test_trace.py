@@ -1,0 +1,131 @@
+"""Recorded days: what a file says of each second, where it is silent, and what is told of a file that is wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from loadctl.errors import LoadctlError
+from loadctl.lab.trace import Trace, read_csv
+
+NOON = datetime(2025, 6, 21, 12, tzinfo=UTC).timestamp()
+HEAD = "time,pv_w,load_w\n"
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    def from_text(text: str, zone: str = "UTC") -> Trace:
+        file = tmp_path / "day.csv"
+        file.write_text(text, encoding="utf-8")
+        return read_csv(file, ZoneInfo(zone))
+
+    return from_text
+
+
+def rows(*at: str, head: str = HEAD, tail: str = "1000,300") -> str:
+    return head + "".join(f"2025-06-21T{clock},{tail}\n" for clock in at)
+
+
+def held(trace: Trace) -> list[tuple[float, float, bool]]:
+    return [(moment.time - NOON, moment.for_s, moment.known) for moment in trace.moments]
+
+
+def test_a_row_holds_until_the_next_and_the_last_as_long_as_usual(read):
+    trace = read("time,pv_w,load_w\n2025-06-21T12:00:00,1000,300\n2025-06-21T12:01:00,2000,400\n")
+    assert [(m.time - NOON, m.pv_w, m.base_w, m.for_s) for m in trace.moments] == [
+        (0, 1000, 300, 60),
+        (60, 2000, 400, 60),
+    ]
+    assert (trace.name, trace.step_s) == ("day", 60)
+    seconds = list(trace.seconds())
+    assert [at - NOON for at, _ in seconds] == list(range(120))
+    assert [moment.pv_w for _, moment in seconds] == [1000] * 60 + [2000] * 60
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        pytest.param("12:04:00", [(120, 120, True), (240, 60, True)], id="one row is missing"),
+        pytest.param("12:04:30", [(120, 150, True), (270, 60, True)], id="a row is late"),
+        pytest.param("12:04:31", [(120, 60, True), (180, 91, False), (271, 60, True)], id="a gap"),
+    ],
+)
+def test_in_a_gap_nothing_is_known(read, after, expected):
+    """The row before it holds for its usual time."""
+    trace = read(rows("12:00:00", "12:01:00", "12:02:00", after))
+    assert held(trace) == [(0, 60, True), (60, 60, True), *expected]
+
+
+def test_each_second_is_in_one_row(read):
+    trace = read(rows("12:00:00", "12:00:06", "12:00:12", "12:07:00", "12:07:06"))
+    at = [second for second, _ in trace.seconds()]
+    assert at == [NOON + second for second in range(432)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "base_w"),
+    [
+        ("pv_w,load_w", "1000,300", 300),
+        ("pv_w,grid_w", "1000,-700", 300),
+        ("pv_w,grid_w", "0,250", 250),
+        ("pv_w,grid_w,battery_w", "1000,-200,-500", 300),
+        ("pv_w,grid_w,battery_w", "0,50,200", 250),
+        ("pv_w,load_w,grid_w", "1000,300,5", 300),
+        ("pv_w,load_w,grid_w", "1000, ,-700", 300),
+        ("pv_w,load_w,battery_w,soc_pct", "1000,300,-500,40", 300),
+    ],
+)
+def test_what_the_house_draws(read, columns, cells, base_w):
+    """Without `load_w` it is what came over the meter, from the panels and out of the battery."""
+    trace = read(rows("12:00:00", "12:01:00", head=f"time,{columns}\n", tail=cells))
+    assert {moment.base_w for moment in trace.moments} == {base_w}
+
+
+def test_time_without_an_offset_is_the_sites(read):
+    local = read(rows("14:00:00", "14:01:00"), "Europe/Amsterdam")
+    assert local.moments[0].time == NOON
+    told = read(rows("12:00:00+00:00", "12:01:00+00:00"), "Europe/Amsterdam")
+    assert told.moments[0].time == NOON
+
+
+def test_a_spreadsheets_byte_order_mark_is_none_of_the_names(read):
+    assert read("\ufeff" + rows("12:00:00", "12:01:00")).moments[0].time == NOON
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("", "", "at least two rows"),
+        (rows("12:00:00"), "", "at least two rows"),
+        (rows("12:00:00", "noon"), ":3", "`time` reads like 2025-06-21T12:00:00, not `2025-06-21Tnoon`"),
+        (rows("12:00:00", head="when,pv_w,load_w\n"), ":2", "`time` reads like"),
+        (rows("12:00:00", head="time,sun,load_w\n"), ":2", "`pv_w` is missing"),
+        (rows("12:00:00", tail=",300"), ":2", "`pv_w` is missing"),
+        (rows("12:00:00", tail="1000"), ":2", "`load_w` (the house without its loads) or `grid_w` is missing"),
+        (rows("12:00:00") + "2025-06-21T12:01:00,much,300\n", ":3", "`pv_w` is a number of watts, not `much`"),
+        (rows("12:00:00") + "2025-06-21T12:01:00,nan,300\n", ":3", "`pv_w` is a number of watts, not `nan`"),
+        (rows("12:00:00") + "2025-06-21T12:01:00,0,1e999\n", ":3", "`load_w` is a number of watts, not `1e999`"),
+        (rows("12:00:00", "12:01:00", "12:01:00"), "", "time runs backwards after 2025-06-21 12:01:00"),
+        (rows("12:00:00", "12:01:00", "12:00:30"), "", "time runs backwards after 2025-06-21 12:01:00"),
+    ],
+)
+def test_a_file_that_is_wrong_is_told_with_its_place(read, tmp_path, text, place, words):
+    with pytest.raises(LoadctlError) as told:
+        read(text)
+    assert str(told.value).startswith(f"{tmp_path / 'day.csv'}{place}: ")
+    assert words in str(told.value)
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(LoadctlError, match=r"day\.csv: cannot be read"):
+        read_csv(tmp_path / "day.csv", UTC)
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path):
+    file = tmp_path / "day.csv"
+    file.write_bytes(b"time,pv_w\n\xff\xfe")
+    with pytest.raises(LoadctlError, match=r"day\.csv: is no CSV file in UTF-8"):
+        read_csv(file, UTC)
