@@ -46,7 +46,7 @@ class CarAtHome:
         if here != self.car.plugged:
             self.car.plug() if here else self.car.unplug()
         amps = told.amps or 0.0 if told is not None and told.watts > 0 else 0.0
-        phases = (told.phases if told is not None else None) or 1
+        phases = (told.phases if told is not None else None) or self.phases
         if phases != self.phases:
             self.phases, self.resumes = phases, at + SWITCHING_S
         self.car.offer(amps if at >= self.resumes else 0.0, phases)
