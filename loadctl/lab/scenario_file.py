@@ -7,7 +7,7 @@ first day of the trace counts. A rule file alone is a scenario whose house is gu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,7 +30,12 @@ from loadctl.lab.replay import Machine
 from loadctl.lab.trace import Trace
 
 SEASONS = {12: "winter", 1: "winter", 2: "winter", 3: "spring", 4: "spring", 5: "spring"} | {
-    6: "summer", 7: "summer", 8: "summer", 9: "autumn", 10: "autumn", 11: "autumn"
+    6: "summer",
+    7: "summer",
+    8: "summer",
+    9: "autumn",
+    10: "autumn",
+    11: "autumn",
 }
 KEYS = ("rules", "house", "when")
 _CLOCK = re.compile(r"([01]?\d|2[0-4]):([0-5]\d)")
@@ -128,14 +133,15 @@ class CarKeys:
     def machine(self, load: Load, midnight: float, dice: Random) -> Machine:
         volts = load.follow.ranges[0].volts if load.follow is not None else None
         delay_s: Callable[[], float] = lambda: dice.uniform(*self.delay)  # noqa: E731
-        return DailyCar(
-            self.comes, self.leaves, self.wants, midnight, delay_s, self.phases, volts or 230.0, self.ramp
-        )
+        return DailyCar(self.comes, self.leaves, self.wants, midnight, delay_s, self.phases, volts or 230.0, self.ramp)
 
 
 ApplianceKeys = PlainKeys | TankKeys | HeatPumpKeys | CarKeys
 KINDS: dict[str, type[ApplianceKeys]] = {
-    "plain": PlainKeys, "tank": TankKeys, "heat pump": HeatPumpKeys, "car": CarKeys
+    "plain": PlainKeys,
+    "tank": TankKeys,
+    "heat pump": HeatPumpKeys,
+    "car": CarKeys,
 }
 
 
@@ -251,5 +257,3 @@ def _zone_name(at: datetime) -> str:
         return str(key)
     hours = round((at.utcoffset() or timedelta()).total_seconds() / 3600)
     return f"Etc/GMT{-hours:+d}" if hours else "UTC"
-
-

@@ -12,17 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadctl.controller import LoadState
-from loadctl.core.calendar import in_season, instant
-from loadctl.core.values import Load, Need
 from loadctl.lab.replay import Decided, Machine, Policy, Result, replay
 from loadctl.lab.scenario_file import Home
-from loadctl.outlook.sun import daylight
-from loadctl.outlook.tariff import Piece, Tariff
+from loadctl.lab.wanted import START_COSTS, Wanted, wanted
+from loadctl.outlook.tariff import Piece
 
-START_COSTS = 0.005  # wear of one switching-on
 MET_WITHIN_S = 60.0  # a need with so little left to do was met
 MET_WITHIN_SHARE = 0.01
-FALLBACK = "the house's own fallback"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,41 +76,6 @@ def score_home(home: Home, policy: Policy[Any], name: str = "ours") -> Score:
     book = Book(home, machines)
     result = replay(policy, home.trace, machines, seed=home.seed, watch=book.watch)
     return book.close(name, result)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A need's period: what the load must have got by `due`."""
-
-    load: Load
-    need: Need
-    since: float
-    due: float
-
-    @property
-    def runtime(self) -> bool:
-        return self.need.runtime_s is not None
-
-
-def wanted(load: Load, home: Home) -> list[Wanted]:
-    """Return the periods of a load's needs that end within the trace; what is left to its device is not counted."""
-    first, last = home.trace.moments[0], home.trace.moments[-1]
-    begin, end = first.time, last.time + last.for_s
-    zone, place = home.controller.house.zone, home.controller.house.location
-    days = range(home.first_day, home.first_day + int((end - begin) // 86400) + 2)
-    suns = {day: daylight(day, zone, place) for day in days} if place is not None else {}
-    found = []
-    for need in load.needs:
-        if need.always or (need.energy_wh is None and need.runtime_s is None):
-            continue
-        since = begin
-        for day in days:
-            due = instant(need.by, day, zone, suns)
-            counts = (day - 1) % 7 in need.days and (need.season is None or in_season(need.season, day))
-            if begin < due <= end and counts:
-                found.append(Wanted(load, need, since, due))
-                since = due
-    return found
 
 
 @dataclass(slots=True)
