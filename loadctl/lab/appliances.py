@@ -15,6 +15,8 @@ from loadctl.lab.emulators.car import Car
 from loadctl.lab.house import Draw
 
 DAY_S = 86400.0
+OFF = LoadState(on=False, power_w=0.0)
+AWAY = LoadState(on=False, power_w=0.0, available=False)
 
 
 @dataclass(slots=True)
@@ -22,14 +24,13 @@ class Plain:
     """Draws its power whenever it may: a heater without a thermostat, a pump."""
 
     power_w: float
-    _off: LoadState = LoadState(on=False, power_w=0.0)
     _on: LoadState = field(init=False)
 
     def __post_init__(self) -> None:
         self._on = LoadState(on=True, power_w=self.power_w)
 
     def live(self, told: Command | None, at: float) -> LoadState:  # noqa: ARG002 - a pump knows no time
-        return self._off if told is None or told.watts <= 0 else self._on
+        return OFF if told is None or told.watts <= 0 else self._on
 
 
 @dataclass(slots=True)
@@ -41,12 +42,12 @@ class HeatPump:
     begins_s: float = 60.0
     ramp_s: float = 120.0
     _since: float = math.inf
-    _state: LoadState = LoadState(on=False, power_w=0.0)
+    _state: LoadState = OFF
 
     def live(self, told: Command | None, at: float) -> LoadState:
         if told is None or told.watts <= 0:
             if self._since < math.inf:
-                self._since, self._state = math.inf, LoadState(on=False, power_w=0.0)
+                self._since, self._state = math.inf, OFF
             return self._state
         self._since = min(self._since, at)
         risen = min(max(at - self._since - self.begins_s, 0.0) / self.ramp_s, 1.0) if self.ramp_s else 1.0
@@ -75,7 +76,7 @@ class Boiler:
     calls_for_heat: bool = True
     _drawn_w: float = 0.0
     _until: float = -math.inf
-    _state: LoadState = LoadState(on=False, power_w=0.0)
+    _state: LoadState = OFF
 
     def live(self, told: Command | None, at: float) -> LoadState:
         if at >= self._until:
@@ -129,7 +130,7 @@ class DailyCar:
     _car: Car = field(init=False)
     _told: Command | None = None
     _rests_until: float = -math.inf
-    _state: LoadState = LoadState(on=False, power_w=0.0, available=False)
+    _state: LoadState = AWAY
 
     def __post_init__(self) -> None:
         now = self._now

@@ -150,7 +150,7 @@ class Grid:
         return int((at - self.begin) // self.step_s)
 
 
-def grid_of(home: Home, step_s: int, row_s: int) -> Grid:
+def _grid(home: Home, step_s: int, row_s: int) -> Grid:
     moments = home.trace.moments
     begin = moments[0].time
     if any(not moment.known for moment in moments):
@@ -212,8 +212,10 @@ def _read(path: Path) -> Plan:
 def _fingerprint(home: Home, limit_s: float) -> str:
     """Return what names all that a plan depends on."""
     rules = [
-        (load.name, load.power_w, load.min_on_s, load.min_off_s, load.max_starts, load.windows, load.needs, load.follow)
-        + (load.daily_runtime_s, load.daily_energy_wh)
+        (
+            *(load.name, load.power_w, load.min_on_s, load.min_off_s, load.windows, load.needs, load.follow),
+            *(load.max_starts, load.daily_runtime_s, load.daily_energy_wh),
+        )
         for load in home.loads
     ]
     house = home.controller.house
@@ -224,7 +226,7 @@ def _fingerprint(home: Home, limit_s: float) -> str:
 def _solved(home: Home, step_s: int, limit_s: float, like: Plan | None = None) -> Plan:
     """Solve one grid; `like`: only switchings within `NEAR_S` of this plan's are looked at."""
     follows = any(load.follow is not None for load in home.loads)
-    grid = grid_of(home, step_s, min(step_s, FOLLOW_S) if follows else step_s)
+    grid = _grid(home, step_s, min(step_s, FOLLOW_S) if follows else step_s)
     model = Model()
     switches = [_switch(model, grid, home, load) for load in home.loads]
     tanks = {}
@@ -238,7 +240,7 @@ def _solved(home: Home, step_s: int, limit_s: float, like: Plan | None = None) -
             _keep_near(model, grid, switch, like)
     _imports(model, grid, home, switches)
     values, money, bound = model.solve(GAP, limit_s)
-    on = {switch.load.name: tuple(value > 0.5 for value in values[switch.on]) for switch in switches}
+    on = {switch.load.name: tuple(bool(value > 0.5) for value in values[switch.on]) for switch in switches}
     power_w = {
         switch.load.name: tuple(
             float(sum(values[column] * factor for column, factor in terms)) for terms in switch.power
