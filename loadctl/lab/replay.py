@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from loadctl.controller import LoadState, Sample
 from loadctl.core.values import Command
-from loadctl.lab.trace import Trace
+from loadctl.lab.trace import Moment, Trace
 
 RELAY_S = 1
 METER_S = 2
@@ -59,13 +59,46 @@ class Account:
 
 @dataclass(slots=True)
 class Result:
-    """What a replay came to. `courses`: grid and each load's power, a value per second, if they were asked for."""
+    """What a replay came to."""
 
     import_wh: float = 0.0
     export_wh: float = 0.0
     pv_wh: float = 0.0
     loads: dict[str, Account] = field(default_factory=dict)
     seconds: int = 0
+
+    def count(self, stretch: Stretch) -> None:
+        """Book a stretch: what is bought is bought for the least important loads first, the house itself last."""
+        hours = stretch.for_s / 3600
+        grid_w = stretch.grid_w
+        self.seconds += stretch.for_s
+        self.pv_wh += stretch.moment.pv_w * hours
+        bought_w = max(0.0, grid_w)
+        self.import_wh += bought_w * hours
+        self.export_wh += max(0.0, -grid_w) * hours
+        for name, state in reversed(list(stretch.states.items())):
+            account = self.loads[name]
+            if state.on:
+                account.on_s += stretch.for_s
+            power_w = state.power_w
+            if power_w:
+                account.energy_wh += power_w * hours
+                part_w = min(power_w, bought_w)
+                account.grid_wh += part_w * hours
+                bought_w -= part_w
+
+
+class Stretch(NamedTuple):
+    """Seconds in which the house does the same: `begin` (POSIX), how many, the row that holds, what the loads do.
+
+    `states`: the most important load first; the mapping is only lent.
+    """
+
+    begin: float
+    for_s: int
+    moment: Moment
+    grid_w: float
+    states: Mapping[str, LoadState]
 
 
 # POSIX, surplus W without our loads, what they do (the same mapping each time), what was decided
@@ -79,62 +112,54 @@ def replay(
     *,
     seed: int = 1,
     watch: Watcher[D] | None = None,
+    count: Callable[[Stretch], None] | None = None,
 ) -> Result:
     """Live through `trace` under a policy; `machines` by load, the most important first.
 
-    The same seed gives the same day.
+    The same seed gives the same day. `watch` is called each second, `count` for each stretch in which nothing changes.
     """
-    dice = random.Random(seed)
+    gauss = random.Random(seed).gauss
     result = Result(loads={name: Account() for name in machines})
     told: dict[str, Command] = {}
     sent: deque[tuple[Command, ...]] = deque([()] * RELAY_S)
     meter: deque[tuple[float, float, float]] = deque()
     states: dict[str, LoadState] = {}
-    order = list(machines)
-    began: float | None = None
-    for now, moment in trace.seconds():
-        began = now if began is None else began
-        told |= {command.load: command for command in sent.popleft()}
-        draw_w = 0.0
-        for name, machine in machines.items():
-            before = states.get(name)
-            state = states[name] = machine.live(told.get(name), now)
-            account = result.loads[name]
-            account.starts += bool(state.on) and not (before is not None and before.on)
-            account.on_s += bool(state.on)
-            draw_w += state.power_w or 0.0
-        grid_w = moment.base_w + draw_w - moment.pv_w
-        _count(result, states, order, grid_w, moment.pv_w)
-        meter.append((grid_w + dice.gauss(0, NOISE_W), moment.pv_w, moment.base_w + draw_w))
-        seen = meter.popleft() if len(meter) > METER_S else meter[0]
-        known = moment.known
-        sample = Sample(
-            at=now - began,
-            wall=datetime.fromtimestamp(now, trace.zone),
-            grid_w=seen[0] if known else None,
-            pv_w=seen[1] if known else None,
-            load_w=seen[2] if known else None,
-        )
-        decision = policy.step(sample, states)
-        sent.append(decision.commands)
-        if watch is not None:
-            watch(now, moment.pv_w - moment.base_w, states, decision)
+    plugs = [(name, machine.live) for name, machine in machines.items()]
+    zone, began, draw_w = trace.zone, float(int(trace.moments[0].time)), 0.0
+    for moment in trace.moments:
+        first, pv_w, base_w, known = int(moment.time), moment.pv_w, moment.base_w, moment.known
+        since = first
+        for second in range(first, first + int(moment.for_s)):
+            now = float(second)
+            if commands := sent.popleft():
+                told |= {command.load: command for command in commands}
+            changed = [
+                (name, state) for name, live in plugs if (state := live(told.get(name), now)) is not states.get(name)
+            ]
+            if changed:
+                if second > since:
+                    stretch = Stretch(float(since), second - since, moment, base_w + draw_w - pv_w, states)
+                    result.count(stretch)
+                    if count is not None:
+                        count(stretch)
+                    since = second
+                for name, state in changed:
+                    before = states.get(name)
+                    result.loads[name].starts += bool(state.on) and not (before is not None and before.on)
+                    states[name] = state
+                draw_w = sum(state.power_w or 0.0 for state in states.values())
+            house_w = base_w + draw_w
+            meter.append((house_w - pv_w + gauss(0, NOISE_W), pv_w, house_w))
+            seen = meter.popleft() if len(meter) > METER_S else meter[0]
+            wall = datetime.fromtimestamp(now, zone)
+            sample = Sample(now - began, wall, *seen) if known else Sample(now - began, wall)
+            decision = policy.step(sample, states)
+            sent.append(decision.commands)
+            if watch is not None:
+                watch(now, pv_w - base_w, states, decision)
+        stretch = Stretch(float(since), first + int(moment.for_s) - since, moment, base_w + draw_w - pv_w, states)
+        if stretch.for_s:
+            result.count(stretch)
+            if count is not None:
+                count(stretch)
     return result
-
-
-def _count(result: Result, states: Mapping[str, LoadState], order: list[str], grid_w: float, pv_w: float) -> None:
-    """Book a second: what is bought is bought for the least important loads first, the house itself last."""
-    result.seconds += 1
-    result.pv_wh += pv_w / 3600
-    bought_w = max(0.0, grid_w)
-    result.import_wh += bought_w / 3600
-    result.export_wh += max(0.0, -grid_w) / 3600
-    for name in reversed(order):
-        power_w = states[name].power_w or 0.0 if name in states else 0.0
-        if power_w <= 0.0:
-            continue
-        account = result.loads[name]
-        account.energy_wh += power_w / 3600
-        part_w = min(power_w, bought_w)
-        account.grid_wh += part_w / 3600
-        bought_w -= part_w

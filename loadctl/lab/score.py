@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadctl.controller import LoadState
-from loadctl.lab.replay import Decided, Machine, Policy, Result, replay
+from loadctl.lab.replay import Machine, Policy, Result, Stretch, replay
 from loadctl.lab.scenario_file import Home
 from loadctl.lab.wanted import START_COSTS, Wanted, wanted
 from loadctl.outlook.tariff import Piece
@@ -74,7 +74,7 @@ def score_home(home: Home, policy: Policy[Any], name: str = "ours") -> Score:
     """Live through the home's trace under a policy and count the money. Each call begins anew, the policy must too."""
     machines = home.machines()
     book = Book(home, machines)
-    result = replay(policy, home.trace, machines, seed=home.seed, watch=book.watch)
+    result = replay(policy, home.trace, machines, seed=home.seed, count=book.count)
     return book.close(name, result)
 
 
@@ -108,21 +108,24 @@ class Book:
             self.had_wh[load.name] = self.had_s[load.name] = 0.0
             self._switched[load.name] = None
 
-    def watch(self, now: float, surplus_w: float, states: Mapping[str, LoadState], decision: Decided) -> None:  # noqa: ARG002
-        if now >= self._turn:
-            self._turned(now)
-        grid_w = -surplus_w
-        for name, state in states.items():
+    def count(self, stretch: Stretch) -> None:
+        now, left_s = stretch.begin, float(stretch.for_s)
+        for name, state in stretch.states.items():
             before = self._states.get(name)
             if state is not before:
                 self._changed(name, before, state, now)
-            power_w = state.power_w
-            if power_w:
-                grid_w += power_w
-                self.had_wh[name] += power_w / 3600
-            if state.on:
-                self.had_s[name] += 1.0
-        self.money += grid_w * (self._buy if grid_w > 0 else self._sell) / 3_600_000
+        while left_s > 0:
+            if now >= self._turn:
+                self._turned(now)
+            for_s = min(left_s, self._turn - now)
+            price = self._buy if stretch.grid_w > 0 else self._sell
+            self.money += stretch.grid_w * price * for_s / 3_600_000
+            for name, state in stretch.states.items():
+                if state.power_w:
+                    self.had_wh[name] += state.power_w * for_s / 3600
+                if state.on:
+                    self.had_s[name] += for_s
+            now, left_s = now + for_s, left_s - for_s
 
     def close(self, name: str, result: Result) -> Score:
         last = self.home.trace.moments[-1]
