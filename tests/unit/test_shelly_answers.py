@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from loadctl.actuators.address import base_url
 from loadctl.actuators.shelly import ShellyOptions
 from loadctl.actuators.shelly.answers import RELAY, About, Output, about, gen1_output, gen2_output, source
-from loadctl.actuators.shelly.options import base_url
 from loadctl.core.values import Source
 from loadctl.errors import DeviceError, Garbled
 

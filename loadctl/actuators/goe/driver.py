@@ -15,24 +15,21 @@ What a go-e does when nobody speaks to it any more, and why there is no lease:
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from math import floor
-from typing import Any
 
 import httpx
 
 from loadctl.actuators.goe import answers, care
 from loadctl.actuators.goe.answers import FORCED_OFF, FORCED_ON, KEYS_V2, STALE, Box, Json
 from loadctl.actuators.goe.options import GoEOptions
-from loadctl.actuators.shelly.options import base_url
+from loadctl.actuators.http import Answer, Http
 from loadctl.core.values import Command, Load, Report, Source
 from loadctl.drivers import Finding, Shared
-from loadctl.errors import DeviceError, Garbled, Refused, Unreachable
+from loadctl.errors import DeviceError, Garbled, Refused
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE_S = 10.0  # a whole request; httpx's own time-outs start anew with each byte
 _SPACING_S = {"v1": 5.0, "v2": 0.5}  # rest between requests; five seconds are the vendor's word for v1
 _THINKS_S = 1.2  # the box decides once a second what follows from what was set
 _SETTLES_S = 6.0  # what does not show by then was not done
@@ -55,16 +52,9 @@ class GoE:
     def __init__(self, options: GoEOptions, shared: Shared) -> None:
         self._options = options
         self._clock = shared.clock
-        # No idle connections: the box has only a few. No proxies for the home.
-        self._client = shared.client(
-            base_url=base_url(options.host),
-            timeout=httpx.Timeout(5.0),
-            limits=httpx.Limits(max_keepalive_connections=0),
-            trust_env=False,
-        )
-        self._line = shared.line(str(base_url(options.host)))
         self._hurry = False
         self._where = f"go-e {options.host}"
+        self._http = Http(options.host, shared, where=self._where, like="a go-e")
         self._serial = options.serial or ""
         self._api = None if options.api == "auto" else options.api
         self._asked_at: float | None = None
@@ -133,7 +123,7 @@ class GoE:
         return care.judge(box, settings, load, v2=self._api == "v2")
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._http.close()
 
     async def _pause(self, box: Box) -> Box:
         # without a car there is nothing to pause, and the box would not remember
@@ -259,34 +249,22 @@ class GoE:
         """GET one object. Raises DeviceError; _NotThere where the path is not known."""
         await self._rest()
         try:
-            async with self._line.turn(hurry=self._hurry), asyncio.timeout(_PATIENCE_S):
-                response = await self._client.get(path)
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise Unreachable(f"{self._where}: no answer", hint="is it powered, and in reach of the Wi-Fi?") from error
-        except httpx.ConnectError as error:
-            raise Unreachable(f"{self._where}: cannot be reached", hint="check power, Wi-Fi and `host`") from error
-        except httpx.TransportError as error:
-            raise Unreachable(f"{self._where}: broke off the connection") from error
-        except httpx.DecodingError as error:
-            raise Garbled(f"{self._where}: its answer cannot be read") from error
+            answer = await self._http.ask("GET", path, hurry=self._hurry)
         finally:
             self._asked_at = self._clock.now()
-        return self._read_answer(response)
+        return self._read_answer(answer)
 
-    def _read_answer(self, response: httpx.Response) -> Json:
-        if response.status_code == httpx.codes.NOT_FOUND:
+    def _read_answer(self, answer: Answer) -> Json:
+        if answer.status == httpx.codes.NOT_FOUND:
             raise _NotThere(f"{self._where}: its HTTP API {self._api} is switched off", hint=_SWITCH_IT_ON)
         try:
-            body: Any = response.json()
-        except (ValueError, RecursionError) as error:
-            if "api lock" in response.text:
+            return self._http.read(answer)  # whatever the status: refused keys come with 500, unknown ones with 400
+        except Garbled as error:
+            if b"api lock" in answer.body:
                 raise Refused(f"{self._where}: too busy", retry_after_s=10.0) from error
-            if response.is_success:
-                raise Garbled(f"{self._where}: does not answer like a go-e", hint="check `host`") from error
-            raise Refused(f"{self._where}: answers {response.status_code}") from error
-        if not isinstance(body, dict):
-            raise Garbled(f"{self._where}: does not answer like a go-e", hint="check `host`")
-        return body  # whatever the status: refused keys come with 500, unknown ones with 400
+            if answer.is_success:
+                raise
+            raise Refused(f"{self._where}: answers {answer.status}") from error
 
     async def _rest(self) -> None:
         if self._asked_at is None or self._hurry:

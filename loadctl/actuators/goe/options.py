@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from loadctl.actuators.shelly.options import base_url
+from loadctl.actuators.address import base_url
 from loadctl.core.units import Unit
 
 ACKNOWLEDGE = (

@@ -7,20 +7,16 @@ time. Firmware of 2026 can encrypt its pages, with a certificate that nobody sig
 
 from __future__ import annotations
 
-import asyncio
 from typing import Protocol
 
-import httpx
-
+from loadctl.actuators.http import Answer, Http
 from loadctl.actuators.modbus import borrow
 from loadctl.actuators.mypv import answers
 from loadctl.actuators.mypv.answers import Heater, Json
 from loadctl.actuators.mypv.options import MyPvOptions
-from loadctl.actuators.shelly.options import base_url
 from loadctl.drivers import Shared
 from loadctl.errors import Garbled, Refused, Unreachable
 
-_PATIENCE_S = 10.0
 _NO_SUCH_REGISTER = "no such register"
 
 
@@ -73,14 +69,15 @@ class ByHttp:
 
     def __init__(self, options: MyPvOptions, shared: Shared) -> None:
         self._where = f"my-PV {options.host}"
-        self._client = shared.client(
-            base_url=base_url(options.host),
-            timeout=httpx.Timeout(5.0),
-            limits=httpx.Limits(max_keepalive_connections=0),
-            trust_env=False,
+        self._http = Http(
+            options.host,
+            shared,
+            where=self._where,
+            like="a my-PV heater",
             verify=False,
+            away="check power, network and `host`; a firmware that encrypts wants `https://` before the address",
+            silent="is it powered?",
         )
-        self._line = shared.line(str(base_url(options.host)))
         self._known: tuple[str, Json] | None = None  # serial number, settings
 
     async def read(self, *, hurry: bool = False) -> Heater:
@@ -89,7 +86,7 @@ class ByHttp:
                 about = await self._perhaps("/mypv_dev.jsn", hurry=hurry)
                 setup = await self._perhaps("/setup.jsn", hurry=hurry)
                 self._known = (str(about.get("sn") or ""), setup)
-            data = self._json(await self._ask("/data.jsn", hurry=hurry))
+            data = self._http.read(await self._ask("/data.jsn", hurry=hurry))
         except (Unreachable, Refused, Garbled):
             self._known = None
             raise
@@ -104,40 +101,20 @@ class ByHttp:
         await self._ask("/setup.jsn", {"tout": str(seconds)})
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._http.close()
 
     async def _perhaps(self, path: str, *, hurry: bool) -> Json:
         """Read a page that not every firmware shows to everybody; nothing where it refuses."""
         try:
-            return self._json(await self._ask(path, hurry=hurry))
+            return self._http.read(await self._ask(path, hurry=hurry))
         except Refused:
             return {}
 
-    async def _ask(self, path: str, query: dict[str, str] | None = None, *, hurry: bool = False) -> httpx.Response:
-        try:
-            async with self._line.turn(hurry=hurry), asyncio.timeout(_PATIENCE_S):
-                response = await self._client.get(path, params=query)
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise Unreachable(f"{self._where}: no answer", hint="is it powered?") from error
-        except httpx.ConnectError as error:
-            hint = "check power, network and `host`; a firmware that encrypts wants `https://` before the address"
-            raise Unreachable(f"{self._where}: cannot be reached", hint=hint) from error
-        except httpx.TransportError as error:
-            raise Unreachable(f"{self._where}: broke off the connection") from error
-        except httpx.DecodingError as error:
-            raise Garbled(f"{self._where}: its answer cannot be read") from error
+    async def _ask(self, path: str, query: dict[str, str] | None = None, *, hurry: bool = False) -> Answer:
+        response = await self._http.ask("GET", path, hurry=hurry, params=query)
         if not response.is_success:
             hint = (
                 "a firmware that encrypts wants `https://` before the address; one that asks for a login `via: modbus`"
             )
-            raise Refused(f"{self._where}: answers {response.status_code} to {path}", hint=hint)
+            raise Refused(f"{self._where}: answers {response.status} to {path}", hint=hint)
         return response
-
-    def _json(self, response: httpx.Response) -> Json:
-        try:
-            body = response.json()
-        except (ValueError, RecursionError) as error:
-            raise Garbled(f"{self._where}: does not answer like a my-PV heater", hint="check `host`") from error
-        if not isinstance(body, dict):
-            raise Garbled(f"{self._where}: does not answer like a my-PV heater", hint="check `host`")
-        return body

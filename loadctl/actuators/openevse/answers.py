@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from loadctl.actuators.shelly.answers import number, plain_mac
+from loadctl.actuators.address import plain_mac
+from loadctl.actuators.shelly.answers import number
 from loadctl.core.values import Source
 from loadctl.errors import Garbled
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from loadctl.actuators.address import plain_mac
 from loadctl.actuators.openevse import answers, care
 from loadctl.actuators.openevse.answers import OUR_PATH, OURS, Box, Json, Settings, Target
 from loadctl.actuators.openevse.link import Link
 from loadctl.actuators.openevse.options import OpenEvseOptions
-from loadctl.actuators.shelly.answers import plain_mac
 from loadctl.core.values import Command, Load, Report
 from loadctl.drivers import Finding, Shared
 from loadctl.errors import DeviceError, Refused

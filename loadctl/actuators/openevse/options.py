@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, SecretStr
 from pydantic.dataclasses import dataclass
 
-from loadctl.actuators.shelly.answers import plain_mac
-from loadctl.actuators.shelly.options import base_url
+from loadctl.actuators.address import base_url, plain_mac
 from loadctl.core.units import Unit
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from loadctl.actuators.address import plain_mac
 from loadctl.core.values import Source
 from loadctl.errors import Garbled, Refused
 
@@ -166,12 +167,6 @@ def roller(where: str) -> Refused:
         f"{where}: works a roller shutter",
         hint="set it to relay (switch) mode in the Shelly app if a heater or pump hangs on it",
     )
-
-
-def plain_mac(value: object) -> str:
-    """Write a hardware address as the devices do: `AABBCCDDEEFF`; empty where it is none."""
-    digits = str(value or "").upper().replace(":", "").replace("-", "")
-    return digits if len(digits) == 12 and all(digit in "0123456789ABCDEF" for digit in digits) else ""
 
 
 def number(value: object) -> float | None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import httpx
 
+from loadctl.actuators.address import plain_mac
+from loadctl.actuators.http import Answer, Http
 from loadctl.actuators.shelly import answers
 from loadctl.actuators.shelly.answers import About, Json, Output
-from loadctl.actuators.shelly.options import ShellyOptions, base_url
+from loadctl.actuators.shelly.options import ShellyOptions
 from loadctl.drivers import Shared
-from loadctl.errors import Garbled, Refused, Unreachable
+from loadctl.errors import Garbled, Refused
 
-_PATIENCE_S = 10.0  # a whole request with its login; httpx's own time-outs start anew with each byte
 _SPACING_GEN1_S, _SPACING_S = 1.0, 0.5  # rest between requests: the ESP8266 of Gen1 chokes on less
 
 
@@ -35,15 +35,8 @@ class Link:
         self.hurry = False
         self._options = options
         self._clock = shared.clock
-        # No idle connections: these devices have only a few and drop them without a word. No proxies for the home.
-        self._client = shared.client(
-            base_url=base_url(options.host),
-            timeout=httpx.Timeout(5.0),
-            limits=httpx.Limits(max_keepalive_connections=0),
-            trust_env=False,
-        )
-        self._line = shared.line(str(base_url(options.host)))
-        self._identity = answers.plain_mac(options.mac)
+        self._http = Http(options.host, shared, where=self.where, like="a Shelly")
+        self._identity = plain_mac(options.mac)
         self._logins: dict[int, httpx.Auth] = {}
         self._asked_at: float | None = None
         self._frame = 0
@@ -54,7 +47,7 @@ class Link:
         self._about = None
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._http.close()
 
     async def meet(self) -> About:
         """Ask what it is; remembered until something goes wrong. Raises DeviceError."""
@@ -72,7 +65,7 @@ class Link:
 
     async def about(self) -> Json:
         """Ask `/shelly`, which needs no login. Raises DeviceError."""
-        return _json(await self._ask("GET", "/shelly", None), self.where)
+        return self._http.read(await self._ask("GET", "/shelly", None))
 
     def recognise(self, mac: str) -> None:
         """Make sure that it is still the device we know. Raises Stranger."""
@@ -93,10 +86,10 @@ class Link:
 
     async def http(self, path: str, device: About, query: dict[str, str] | None = None) -> Json:
         """Ask a Gen1 device. Raises DeviceError."""
-        response = await self._ask("GET", path, self._login(device), params=query)
-        if not response.is_success:
-            raise Refused(f"{self.where}: answers {response.status_code} to {path}")
-        return _json(response, self.where)
+        answer = await self._ask("GET", path, self._login(device), params=query)
+        if not answer.is_success:
+            raise Refused(f"{self.where}: answers {answer.status} to {path}")
+        return self._http.read(answer)
 
     async def rpc(self, method: str, params: Json, device: About) -> Json:
         """Call a Gen2+ device by POST /rpc; a `null` result is an empty one. Raises DeviceError.
@@ -106,7 +99,7 @@ class Link:
         self._frame += 1
         frame = {"id": self._frame, "src": "loadctl", "method": method, "params": params}
         response = await self._ask("POST", "/rpc", self._login(device), json=frame)
-        answer = _json(response, self.where)
+        answer = self._http.read(response)
         error = answer if "code" in answer else answer.get("error")
         if isinstance(error, dict):
             code, message = error.get("code"), str(error.get("message") or "no reason given")
@@ -115,7 +108,7 @@ class Link:
                 f"{self.where}: refused {method}: {message[:120]} [{code}]", retry_after_s=10.0 if busy else 0.0
             )
         if not response.is_success:
-            raise Refused(f"{self.where}: answers {response.status_code} to {method}")
+            raise Refused(f"{self.where}: answers {response.status} to {method}")
         result = answer.get("result", False)
         if answer.get("id") != self._frame or not isinstance(result, dict | None):
             raise Garbled(f"{self.where}: its answer to {method} cannot be read")
@@ -129,28 +122,19 @@ class Link:
         except Refused:
             return {}
 
-    async def _ask(self, verb: str, path: str, login: httpx.Auth | None, **content: Any) -> httpx.Response:
+    async def _ask(self, verb: str, path: str, login: httpx.Auth | None, **content: Any) -> Answer:
         """Send one request. Raises Unreachable, Refused for a wrong login or a device too busy, Garbled."""
         try:
-            async with self._line.turn(hurry=self.hurry), asyncio.timeout(_PATIENCE_S):
-                response = await self._client.request(verb, path, auth=login, **content)
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise Unreachable(f"{self.where}: no answer", hint="is it powered, and in reach of the Wi-Fi?") from error
-        except httpx.ConnectError as error:
-            raise Unreachable(f"{self.where}: cannot be reached", hint="check power, Wi-Fi and `host`") from error
-        except httpx.TransportError as error:
-            raise Unreachable(f"{self.where}: broke off the connection") from error
-        except (httpx.DecodingError, KeyError) as error:  # KeyError: httpx looks up a digest algorithm nobody knows
-            raise Garbled(f"{self.where}: its answer cannot be read") from error
+            response = await self._http.ask(verb, path, hurry=self.hurry, auth=login, **content)
         finally:
             self._asked_at = self._clock.now()
-        if response.status_code == httpx.codes.UNAUTHORIZED:
+        if response.status == httpx.codes.UNAUTHORIZED:
             wrong = self._options.password is not None
             raise Refused(
                 f"{self.where}: {'wrong password' if wrong else 'asks for a password'}",
                 hint="`password` is the one set in its web page, not the one of the cloud account",
             )
-        if response.status_code in {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}:
+        if response.status in {httpx.codes.TOO_MANY_REQUESTS, httpx.codes.SERVICE_UNAVAILABLE}:
             raise Refused(f"{self.where}: too busy", hint="something else asks it too often", retry_after_s=10.0)
         return response
 
@@ -163,13 +147,3 @@ class Link:
             basic = device.gen == 1
             self._logins[device.gen] = httpx.BasicAuth(user, password) if basic else httpx.DigestAuth("admin", password)
         return self._logins[device.gen]
-
-
-def _json(response: httpx.Response, where: str) -> Json:
-    try:
-        body = response.json()
-    except (ValueError, RecursionError) as error:
-        raise Garbled(f"{where}: does not answer like a Shelly", hint="check `host`") from error
-    if not isinstance(body, dict):
-        raise Garbled(f"{where}: does not answer like a Shelly", hint="check `host`")
-    return body

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from ipaddress import AddressValueError, IPv6Address
 from itertools import pairwise
 from typing import Annotated, Literal
 
-import httpx
 from pydantic import ConfigDict, Field, SecretStr
 from pydantic.dataclasses import dataclass
 
-from loadctl.actuators.shelly.answers import plain_mac
+from loadctl.actuators.address import base_url, plain_mac
 from loadctl.actuators.shelly.scale import Scale
 from loadctl.core.units import Unit
 
@@ -74,20 +72,3 @@ class ShellyDimmerOptions(ShellyOptions):
     @property
     def scale(self) -> Scale:
         return Scale(((0.0, 0.0), *self.curve, (100.0, self.rated)))
-
-
-def base_url(host: str) -> httpx.URL:
-    """Make the device's address of a name, an IP address or a URL. Raises ValueError with a sentence for the owner."""
-    try:
-        host = f"[{IPv6Address(host)}]"
-    except AddressValueError:
-        host = host.strip()
-    try:
-        url = httpx.URL(host if "://" in host else f"http://{host}")
-    except httpx.InvalidURL as error:
-        raise ValueError("`host` is no address; it reads like `192.168.1.40` or `boiler.local`") from error
-    if url.userinfo:
-        raise ValueError("`host` holds a login; write `username` and `password` as keys of their own")
-    if url.scheme not in {"http", "https"} or not url.host or " " in host or url.raw_path != b"/":
-        raise ValueError("`host` is no address; it reads like `192.168.1.40` or `boiler.local`")
-    return url
