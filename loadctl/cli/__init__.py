@@ -25,6 +25,7 @@ COMMANDS = {
     "safe": ("loadctl.cli.safe:safe", "Put every load in its safe state, without a daemon."),
     "history": ("loadctl.cli.history:history", "Look into what was measured and decided."),
     "schema": ("loadctl.cli.schema:schema", "Print the JSON Schema of rule files, for editors."),
+    "score": ("loadctl.cli.score:score", "Count what rules save on recorded days."),
     "demo": ("loadctl.cli.demo:demo", "Watch an emulated home being controlled."),
 }
 BAD_RULES = 1

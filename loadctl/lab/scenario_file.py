@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Literal
@@ -152,6 +152,15 @@ class Scenario:
     name: str
     file: Path
     data: Mapping[str, Any]
+
+    @property
+    def zone(self) -> tzinfo | None:
+        """Return the site's time zone if its rules name one; None: that of the trace."""
+        rules = self.data.get("rules")
+        if isinstance(rules, str):
+            return Controller.from_file(self.file.with_name(rules)).house.zone
+        site = (rules or {}).get("site", {})
+        return Controller.from_dict(rules or {}).house.zone if "timezone" in site else None
 
     def on(self, trace: Trace, seed: int = 1) -> Home:
         """Return the home on the days of a trace. Raises ConfigError with all that is wrong with it."""

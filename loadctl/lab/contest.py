@@ -1,0 +1,89 @@
+"""A home lives through the same day under every policy, and beside the perfect-foresight plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+
+from loadctl.errors import LoadctlError
+from loadctl.lab.baselines import BASELINES, Baseline, NoDiversion
+from loadctl.lab.foresight import LIMIT_S, Plan, kept_plan
+from loadctl.lab.losses import Ledger
+from loadctl.lab.replay import replay
+from loadctl.lab.scenario_file import Scenario
+from loadctl.lab.score import Book, Score, score_home
+from loadctl.lab.trace import Trace
+
+OURS = "loadctl"
+NONE = "no diversion"
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What all came to on one day. `plan` None: there is none, and `why` says so."""
+
+    home: str
+    trace: str
+    none: Score
+    ours: Score
+    others: Mapping[str, Score]
+    plan: Plan | None
+    why: str
+    losses: Mapping[str, float]
+
+    @property
+    def possible(self) -> float | None:
+        """Return the money that the plan saves."""
+        return None if self.plan is None else self.none.money - self.plan.money
+
+    def saved(self, score: Score) -> float:
+        """Return the money that a policy saves over no diversion."""
+        return self.none.money - score.money
+
+
+def contest(home: Scenario, trace: Trace, *, others: bool = True, limit_s: float = LIMIT_S) -> Day:
+    """Let one day be lived under all policies. `limit_s`: how long to search for the plan."""
+    lived = home.on(trace)
+    plan, why = None, ""
+    try:
+        plan = kept_plan(lived, limit_s=limit_s)
+    except LoadctlError as error:
+        why = str(error)
+    losses: Mapping[str, float] = {}
+    if plan is None:
+        ours = score_home(lived, lived.make_controller(), OURS)
+    else:
+        machines = lived.machines()
+        book = Book(lived, machines)
+        ledger = Ledger(plan, lived.loads, trace.moments[0].time)
+        result = replay(lived.make_controller(), trace, machines, seed=lived.seed, watch=ledger.watch, count=book.count)
+        ours = book.close(OURS, result)
+        losses = ledger.losses(ours, lived.controller.house.tariff)
+    scores = {
+        name: score_home(lived, Baseline(lived.loads, make()), name) for name, make in BASELINES.items() if others
+    }
+    return Day(home.name, trace.name, score_home(lived, NoDiversion(), NONE), ours, scores, plan, why, losses)
+
+
+def contests(jobs: Iterable[tuple[Scenario, Trace]], workers: int, *, limit_s: float = LIMIT_S) -> Iterator[Day]:
+    """Let many days be lived, several at once, and yield them in order."""
+    todo = list(jobs)
+    if workers <= 1 or len(todo) <= 1:
+        for home, trace in todo:
+            yield contest(home, trace, limit_s=limit_s)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(_contest, [(home, trace, limit_s) for home, trace in todo])
+
+
+def _contest(job: tuple[Scenario, Trace, float]) -> Day:
+    home, trace, limit_s = job
+    return contest(home, trace, limit_s=limit_s)
+
+
+def share(saved: Sequence[float], possible: Sequence[float | None]) -> float | None:
+    """Return the part of the possible saving, the ratio of the sums over the days that have a plan."""
+    pairs = [(mine, most) for mine, most in zip(saved, possible, strict=True) if most is not None]
+    most = sum(most for _, most in pairs)
+    return sum(mine for mine, _ in pairs) / most if most > 0 else None
