@@ -119,6 +119,10 @@ async def test_a_car_is_charged_throttled_and_paused(street: Street) -> None:
     assert (report.command_id, report.on, report.limit_w, report.source) == (1, True, 6900.0, Source.US)
     assert report.connected
     assert 0 < (report.lease_left_s or 0) <= LEASE_S
+    assert [level > 0 for level, *_ in profiles_heard(box)] == [
+        False,
+        True,
+    ]  # what ends the charge without us comes first
     report = await seen(driver, lambda report: report.watts == pytest.approx(6900))
     assert report.phases == 3
     assert report.identity == "EMU-0001"

@@ -108,7 +108,7 @@ class Dialogue(ChargePoint):  # type: ignore[misc]  # the package ships no types
                 if self.closed:
                     raise self._gone() from error
                 raise Refused(f"{self._where}: refuses {name}: {_said(error)}") from error
-            except TypeError as error:  # the package builds a dataclass of whatever fields the answer has
+            except (TypeError, RecursionError) as error:  # the package makes a dataclass of whatever is in the answer
                 raise Garbled(f"{self._where}: its answer to {name} cannot be read") from error
             finally:
                 self._awaited = None
@@ -200,13 +200,16 @@ class Dialogue(ChargePoint):  # type: ignore[misc]  # the package ships no types
             answer = await self.ask(call.ChangeConfiguration(key=key, value=value))
         except Refused:
             return False
-        return answer.status in {"Accepted", "RebootRequired"}
+        return _word(answer.status) in {"Accepted", "RebootRequired"}
 
     async def _take(self, frame: str | bytes) -> None:
         kind, unique_id = sound(frame)
         if kind == 2 or (kind in {3, 4} and unique_id == self._awaited):
-            await self.route_message(frame)
-        elif kind == 0:
+            try:
+                await self.route_message(frame)
+            except RecursionError:  # the package descends further than the parser did
+                kind = 0
+        if kind == 0:
             self._senseless += 1
             if self._senseless >= MOST_SENSELESS:
                 _log.warning("%s: sends what is no OCPP; its connection is cut", self._where)

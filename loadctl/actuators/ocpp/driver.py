@@ -166,10 +166,11 @@ class Ocpp:
             return
         if lasts_s is not None and box.abilities.stack_level == profiles.SAFE_LEVEL:
             raise self._no_lease()
-        await self._say(box, dialogue, wanted, lasts_s)
         safe = profiles.safe_profile(box.abilities, self._options.connector)
         if lasts_s is not None and connector.permanent != safe:
+            # First: were the line lost in between, the lease would run out onto nothing, and that is full current.
             await self._arm(box, dialogue, safe)
+        await self._say(box, dialogue, wanted, lasts_s)
         await self._start(dialogue, connector)
 
     async def _make_way(self, box: Box, dialogue: Dialogue, connector: Connector) -> None:
