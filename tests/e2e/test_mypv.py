@@ -108,12 +108,12 @@ async def test_a_silent_controller_means_a_cold_heater(via: str) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("timeout_s", [10, 600])
+@pytest.mark.parametrize("timeout_s", [0, 10, 600])
 async def test_nothing_is_heated_under_another_timeout_and_the_doctor_mends_it(via: str, timeout_s: int) -> None:
     clock = Clock()
     device = heater(clock, via, timeout_s=timeout_s)
     async with driving(device, clock, via) as driver:
-        with pytest.raises(Refused, match=r"failsafe not armed: its power timeout is 10 \w+, `lease` is 1 min"):
+        with pytest.raises(Refused, match=r"failsafe not armed: its power timeout is (0|10) \w+, `lease` is 1 min"):
             await driver.apply(to(2000))
         assert device.told == []
         assert by_check(await driver.inspect(LOAD))["lease"].level is Level.DANGER
