@@ -6,8 +6,10 @@ Many devices serve one or two connections only and lose track when requests over
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from loadctl.drivers import Shared
@@ -90,11 +92,10 @@ class Modbus:
         if self._client is not None and self._client.connected:
             return self._client
         self._hang_up()
-        client = _client(self._host, self._port)
+        client = self._client = await _client(self._host, self._port)
         if not await client.connect():
-            client.close()
+            self._hang_up()
             raise Unreachable(f"{self._where}: cannot be reached", hint="check power, network and `host`")
-        self._client = client
         return client
 
     def _hang_up(self) -> None:
@@ -103,13 +104,17 @@ class Modbus:
         self._client = None
 
 
-def _client(host: str, port: int) -> AsyncModbusTcpClient:
+async def _client(host: str, port: int) -> AsyncModbusTcpClient:
     try:
-        from pymodbus.client import AsyncModbusTcpClient  # noqa: PLC0415 - an extra that few houses need
+        # An extra that few houses need; on a small computer seconds, which must hold nobody up.
+        module = await asyncio.to_thread(import_module, "pymodbus.client")
     except ImportError as error:
         raise Refused(f"Modbus {host}: needs pymodbus", hint="pip install 'loadctl[modbus]'") from error
     logging.getLogger("pymodbus").setLevel(logging.CRITICAL)  # it logs each lost answer with a dump; we tell it once
-    return AsyncModbusTcpClient(host, port=port, timeout=_PATIENCE_S, retries=0, reconnect_delay=0)
+    client: AsyncModbusTcpClient = module.AsyncModbusTcpClient(
+        host, port=port, timeout=_PATIENCE_S, retries=0, reconnect_delay=0
+    )
+    return client
 
 
 async def _asked(
