@@ -208,7 +208,8 @@ def _digits(body: Json, key: str) -> int | None:
 
 
 def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    known = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e15
+    return value if known else None  # type: ignore[return-value]
 
 
 def _number(value: object) -> float | None:

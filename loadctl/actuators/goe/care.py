@@ -107,7 +107,7 @@ def _wifi(settings: Json) -> Finding | None:
 
 
 def _access(settings: Json) -> Finding | None:
-    if settings.get("acs") in {None, 0}:
+    if not settings.get("acs"):
         return None
     message = "every charge must be unlocked with a card or the app"
     return Finding("access", NOTE, message, "set its access to open, or unlock it when you plug the car in")
