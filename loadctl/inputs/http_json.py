@@ -158,7 +158,7 @@ class HttpJson:
                 request = flow.send(response)
             except StopIteration:
                 return response
-            except (httpx.ProtocolError, KeyError, NotImplementedError) as error:  # httpx's, for digests nobody knows
+            except (httpx.ProtocolError, KeyError, ValueError, NotImplementedError) as error:  # a digest nobody knows
                 await response.aclose()
                 raise Refused(f"{self._where}: asks for a kind of login that is not known here") from error
             await response.aclose()
