@@ -208,8 +208,11 @@ class Mailbox:
         finally:
             if not asked.done():
                 asked.cancel()
-                with suppress(asyncio.CancelledError):
-                    await asked
+                # Not awaited itself: what a driver raises on its way out would take the place of our own cancellation,
+                # and a mailbox that was told to end would go on for ever.
+                await asyncio.wait({asked})
+                if not asked.cancelled():
+                    asked.exception()  # looked at, or asyncio tells of it
         return None if asked.cancelled() else asked.result()
 
     async def _rouse(self, charger: Wakeable) -> None:

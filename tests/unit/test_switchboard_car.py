@@ -180,3 +180,26 @@ async def test_a_charger_that_cannot_wake_is_no_trouble(caplog):
         await ticking(board, 200)
         assert board.mailboxes["car"].trouble is None
     assert caplog.text.count("could not be woken: no route") == 1
+
+
+class Clinging(Box):
+    """Its driver has something to do on its way out, and fails in it."""
+
+    async def wake(self) -> None:
+        self._note("wake")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise Unreachable("no route")
+
+
+async def test_a_driver_that_fails_on_its_way_out_keeps_no_mailbox_going():
+    box = Clinging(asleep=9)
+    board = Switchboard(VirtualClock(), lambda: None)
+    task = asyncio.create_task(board.open("car", box).run())
+    board.send([amps(1, 6)])
+    while not box.said("wake"):
+        await ticking(board, 1)
+    task.cancel()
+    ended, _ = await asyncio.wait([task], timeout=60)
+    assert ended and task.cancelled()
