@@ -43,6 +43,7 @@ async def _make_safe(house: House, chosen: Path | None) -> dict[str, str]:
     """Return the loads that could not be made safe, with the reasons."""
     from loadctl.actuators.gpio_release import drive_safe
     from loadctl.drivers import LoopClock, Shared
+    from loadctl.errors import DeviceError
     from loadctl.service.changeover import address, safe_wish
     from loadctl.service.memory import FILE, state_dir
     from loadctl.service.store import read_saved
@@ -67,7 +68,10 @@ async def _make_safe(house: House, chosen: Path | None) -> dict[str, str]:
     for (mailbox, _), report in zip(wishes, await make_safe(wishes, LIMIT_S), strict=True):
         if report.error is not None:
             failures[mailbox.load] = report.detail
-        await mailbox.close()
+        try:
+            await mailbox.close()
+        except DeviceError as error:
+            failures.setdefault(mailbox.load, str(error))
     return failures
 
 

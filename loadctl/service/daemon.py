@@ -21,7 +21,7 @@ from loadctl.core.step import reordered, start, step
 from loadctl.core.surplus import drawn_w
 from loadctl.core.values import ON, AnyWish, Command, Input, Load, Mode, Outcome, Report, Sample, Tick
 from loadctl.drivers import Actuator, InputSource, Meter, Shared
-from loadctl.errors import ConfigError, LoadctlError
+from loadctl.errors import ConfigError, DeviceError, LoadctlError
 from loadctl.outlook.maker import OutlookMaker
 from loadctl.service import boosts, hands
 from loadctl.service.audience import Audience, Observer
@@ -372,7 +372,10 @@ class Daemon:
             if wish is None:
                 _log.info("%s: left off, its compressor rests", mailbox.load)
             self._pretence.pop(mailbox.load, None)
-            await mailbox.close()
+            try:
+                await mailbox.close()
+            except DeviceError as error:  # whoever comes after it must be let go of, too
+                _log.error("%s: not let go of: %s", mailbox.load, error)
         self._leaving.clear()
         return unconfirmed, tuple(report for report in results if report.error is None)
 

@@ -12,6 +12,7 @@ import pytest
 
 from loadctl.core.values import Command, Outcome, Report, Tick
 from loadctl.drivers import Shared
+from loadctl.errors import Unreachable
 from loadctl.service.daemon import Daemon
 from loadctl.service.memory import FILE, Inline, Memory
 from loadctl.service.metrics import Metrics
@@ -170,3 +171,20 @@ async def test_a_bug_while_metrics_are_asked_for_is_theirs_alone():
     }
     assert "loadctl_appliance_starts_total" in values  # also while the loads are on their way to their safe state
     await running
+
+
+class Stuck(Relay):
+    async def close(self) -> None:
+        raise Unreachable("its thread does not end")
+
+
+async def test_a_device_that_cannot_be_let_go_of_keeps_nobody_else_from_it(caplog):
+    boiler, meter = Stuck(), HomeMeter([], sun_w=2500)
+    daemon = Daemon(house(meter, (rule("boiler"), boiler)), Shared(VirtualClock()))
+    running = asyncio.create_task(daemon.run())
+    await asyncio.sleep(300)
+    assert boiler.runs()
+    daemon.stop("SIGTERM")
+    assert await running == {}
+    assert not boiler.runs()
+    assert "boiler: not let go of: its thread does not end" in caplog.text
