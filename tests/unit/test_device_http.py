@@ -17,9 +17,9 @@ from loadctl.errors import DeviceError, Garbled
 DIGEST = httpx.DigestAuth("admin", "secret")
 
 
-def line(answer: Callable[[httpx.Request], httpx.Response], **options: httpx.Auth) -> Http:
+def line(answer: Callable[[httpx.Request], httpx.Response], login: httpx.Auth | None = None) -> Http:
     client = partial(httpx.AsyncClient, transport=httpx.MockTransport(answer))
-    return Http("192.168.1.40", Shared(LoopClock(ZoneInfo("UTC")), client), where="box", like="a box", **options)
+    return Http("192.168.1.40", Shared(LoopClock(ZoneInfo("UTC")), client), where="box", like="a box", login=login)
 
 
 @pytest.mark.anyio
