@@ -202,4 +202,5 @@ async def test_a_driver_that_fails_on_its_way_out_keeps_no_mailbox_going():
         await ticking(board, 1)
     task.cancel()
     ended, _ = await asyncio.wait([task], timeout=60)
-    assert ended and task.cancelled()
+    assert ended
+    assert task.cancelled()
