@@ -123,7 +123,9 @@ def _follows(load: Load, standing: Standing, report: Report, at: float, answers:
         standing = replace(standing, command_id=None, shown_at=report.read_at + waited_s)
     if report.phases is not None and report.phases != standing.using:
         standing = replace(standing, using=report.phases)
-    if report.limit_w is not None and standing.command_id is None:
+    if report.phases is not None and standing.phases is not None and report.phases > standing.phases:
+        standing = replace(standing, phases=report.phases)  # the last change of phases did not happen
+    if report.limit_w is not None and report.limit_w > 0 and standing.command_id is None:
         limit_w = report.limit_w * used_share(standing)
         if standing.target_w is None or abs(limit_w - standing.target_w) > SAME_SHARE * standing.target_w:
             standing = change(load, standing, at, target_w=limit_w)  # set by somebody else, or not as we wished
@@ -192,6 +194,8 @@ def _switched(load: Load, report: Report, at: float, *, on: bool) -> dict[str, A
         "asked_at": report.read_at,
         "switched_at": at,
         "settled_at": at + load.settle_s,
+        "shown_at": None,
+        "change_w": 0.0,
         "command_id": None,
         "failures": 0,
         "retry_at": None,

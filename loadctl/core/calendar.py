@@ -8,7 +8,7 @@ time never runs backwards: 22:00-02:30 and 02:30-06:00 are the whole night, in e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from math import floor
 
@@ -44,6 +44,11 @@ def opening(window: Window, day: int, zone: tzinfo, daylight: Mapping[int, Dayli
     start = instant(window.start, day, zone, daylight)
     end = instant(window.end, day + crosses_midnight(window), zone, daylight)
     return (start, end) if start < end else None
+
+
+def midnight(wall: datetime) -> float:
+    """Return the end of the day (POSIX)."""
+    return datetime.combine(wall.date() + timedelta(days=1), time(), wall.tzinfo).timestamp()
 
 
 def is_open(windows: Sequence[Window], wall: datetime, daylight: Mapping[int, Daylight]) -> bool:

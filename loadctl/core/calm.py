@@ -8,10 +8,9 @@ holds until the first moment at which time alone could change something, and not
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from loadctl.core.calendar import opening
+from loadctl.core.calendar import midnight, opening
 from loadctl.core.needs import left_s, margin_s
 from loadctl.core.surplus import tallied
 from loadctl.core.values import (
@@ -22,6 +21,7 @@ from loadctl.core.values import (
     Load,
     Outcome,
     Outlook,
+    Plan,
     Sample,
     Site,
     Standing,
@@ -30,6 +30,7 @@ from loadctl.core.values import (
     Verdict,
 )
 
+SET_S = 1.0  # by which two clocks may drift apart and nobody has set one
 PROBES_W = (400.0, 50.0)  # how far around a reading the same may well be decided
 
 
@@ -38,6 +39,7 @@ class Calm(NamedTuple):
 
     low_w: float
     high_w: float
+    clock: float  # the wall clock's lead on the monotonic one: when somebody sets it, all hours are others
     until: float
     grid_w: float
     battery_w: float | None
@@ -62,6 +64,8 @@ def again(state: State, tick: Tick) -> Outcome | None:
         return None
     if sample.battery_w != calm.battery_w or sample.soc_pct != calm.soc_pct or tick.wishes is not calm.wishes:
         return None
+    if abs(tick.wall.timestamp() - tick.at - calm.clock) > SET_S:
+        return None
     if sample.grid_up is not calm.grid_up or sample.generator is not calm.generator:
         return None
     if calm.inputs is not None and tick.inputs is not calm.inputs:
@@ -69,18 +73,8 @@ def again(state: State, tick: Tick) -> Outcome | None:
     if calm.outlook is not None and not _same_prices(tick.outlook, calm.outlook):
         return None
     less_w = grid_w - calm.grid_w
-    kept = State(
-        state.standings,
-        state.next_id,
-        sample.read_at if state.sample_at is None or sample.read_at > state.sample_at else state.sample_at,
-        None,
-        None,
-        None,
-        state.day,
-        state.plans,
-        state.planned_at,
-        calm,
-    )
+    later = state.sample_at is None or sample.read_at > state.sample_at
+    kept = _resting(state, sample.read_at if later else state.sample_at, calm)
     spare_w = tuple([None if spare is None else spare - less_w for spare in calm.spare_w])
     return Outcome(kept, calm.verdicts, (), calm.surplus_w - less_w, spare_w)
 
@@ -113,6 +107,7 @@ def rest(site: Site, tick: Tick, sample: Sample, outcome: Outcome, low_w: float,
     calm = Calm(
         low_w,
         high_w,
+        tick.wall.timestamp() - tick.at,
         until,
         sample.grid_w or 0.0,
         sample.battery_w,
@@ -126,18 +121,19 @@ def rest(site: Site, tick: Tick, sample: Sample, outcome: Outcome, low_w: float,
         outcome.surplus_w or 0.0,
         outcome.spare_w,
     )
-    state = outcome.state
+    return _resting(outcome.state, outcome.state.sample_at, calm)
+
+
+def _resting(state: State, sample_at: float | None, calm: Calm) -> State:
+    """Return `state`, in which nobody is blind and no outage is on, with another reading; `replace` would be slower."""
     return State(
-        state.standings,
-        state.next_id,
-        state.sample_at,
-        None,
-        None,
-        None,
-        state.day,
-        state.plans,
-        state.planned_at,
-        calm,
+        standings=state.standings,
+        next_id=state.next_id,
+        sample_at=sample_at,
+        day=state.day,
+        plans=state.plans,
+        planned_at=state.planned_at,
+        calm=calm,
     )
 
 
@@ -160,17 +156,16 @@ def _same_prices(one: Outlook, other: Outlook) -> bool:
 def _turns(site: Site, state: State, tick: Tick, plan_s: float) -> Iterator[float]:
     """Yield the moments (monotonic) at which time alone could change what is decided."""
     at, now = tick.at, tick.wall.timestamp()
-    midnight = datetime.combine(tick.wall.date() + timedelta(days=1), datetime.min.time(), tick.wall.tzinfo)
-    yield at + midnight.timestamp() - now
+    yield at + midnight(tick.wall) - now
     if state.planned_at is not None:
         yield state.planned_at + plan_s
     for wish in tick.wishes:
         if wish.until is not None:
             yield wish.until
-    for load, standing in _pairs(site, state):
+    for index, (load, standing) in enumerate(_pairs(site, state)):
         yield from (moment for moment in _moments(load, standing) if moment > at)
         yield from (at + turn - now for turn in _hours(load, tick) if turn > now)
-        yield from _needed(load, standing, tick)
+        yield from _needed(load, standing, state.plans[index] if state.plans else Plan(), tick)
         yield from _had_enough(load, standing, at)
 
 
@@ -195,16 +190,17 @@ def _hours(load: Load, tick: Tick) -> Iterator[float]:
                 yield from hours
 
 
-def _needed(load: Load, standing: Standing, tick: Tick) -> Iterator[float]:
+def _needed(load: Load, standing: Standing, plan: Plan, tick: Tick) -> Iterator[float]:
     """Yield when a need's period ends, when it comes to its last moment, and when it could be met."""
     at, now = tick.at, tick.wall.timestamp()
     for mark in standing.marks:
-        still_s = left_s(load, standing, mark, at, tick.inputs)
+        still_s = left_s(load, standing, mark, at, tick.inputs, plan)
         yield at + mark.due - now
         if still_s > 0:
             yield at + still_s
             if not mark.forced:
                 yield at + mark.due - now - still_s - margin_s(load, standing, still_s)
+                yield from (at + start - now for due, start in plan.starts if due == mark.due)
 
 
 def _had_enough(load: Load, standing: Standing, at: float) -> Iterator[float]:

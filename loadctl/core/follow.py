@@ -109,14 +109,24 @@ def modest(load: Load, standing: Standing, at: float) -> Standing:
     """Return the standing that knows whether the load leaves what it is offered; it is believed for a while."""
     if standing.shown_at is None and standing.settled_at is None:
         range_ = in_force(load, standing)
-        draws_w = own_w(load, standing)
-        if draws_w < (standing.target_w or 0.0) - LEFT_SHARE * range_.step_w:
-            most_w = max(draws_w, standing.takes_today_w or 0.0)
-            takes_w = most_w if draws_w >= range_.least_w / 2 else standing.takes_today_w
-            return replace(standing, modest_until=at + BELIEVED_S, takes_today_w=takes_w)
+        standing = _taking(standing, range_, own_w(load, standing))
+        if own_w(load, standing) < (standing.target_w or 0.0) - LEFT_SHARE * range_.step_w:
+            fresh = standing.modest_until is not None and standing.modest_until - at > BELIEVED_S / 2
+            return standing if fresh else replace(standing, modest_until=at + BELIEVED_S)
     if standing.modest_until is not None and at >= standing.modest_until:
         return replace(standing, modest_until=None)
     return standing
+
+
+def _taking(standing: Standing, range_: Range, draws_w: float) -> Standing:
+    """Return the standing that knows the most the load takes: told by what it leaves of all, or by taking more."""
+    known_w = standing.takes_today_w or 0.0
+    all_offered = (standing.target_w or 0.0) >= range_.most_w
+    leaves = range_.least_w / 2 <= draws_w < range_.most_w - LEFT_SHARE * range_.step_w
+    told = standing.takes_today_w is not None or standing.takes_w is not None
+    if draws_w <= known_w or not (told or (all_offered and leaves)):
+        return standing
+    return replace(standing, takes_today_w=draws_w)
 
 
 def appetite_w(load: Load, standing: Standing, at: float) -> float:

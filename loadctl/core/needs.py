@@ -33,7 +33,7 @@ def next_due(need: Need, tick: Tick, after_day: int | None = None) -> float:
         today = max(today, (today if after_day is None else after_day) + need.every_days)
     if need.always:
         return NEVER
-    for day in range(today, today + (LONGEST_PERIOD_DAYS if need.season is None else YEAR_DAYS)):
+    for day in range(today, today + (LONGEST_PERIOD_DAYS if need.season is None else YEAR_DAYS) + 1):
         due = instant(need.by, day, zone, tick.outlook.daylight)
         if (day - 1) % 7 in need.days and due > now and (need.season is None or in_season(need.season, day)):
             return due
@@ -50,10 +50,10 @@ def marked(
     nobody was at home is not missed. Returns the same standing while nothing changes.
     """
     at, now = tick.at, tick.wall.timestamp()
-    known = {(mark.need, mark.boost): mark for mark in standing.marks}
+    known = {(mark.need, mark.due if mark.boost else None): mark for mark in standing.marks}
     marks, missed = [], 0
     for need in load.needs:
-        mark = known.get((need, False)) or Mark(need, next_due(need, tick), tallied(load, standing, at))
+        mark = known.get((need, None)) or Mark(need, next_due(need, tick), tallied(load, standing, at))
         if now >= mark.due or _too_far(need, mark.due - now):
             missed += not away and _missed(load, standing, mark, tick)
             last_day = datetime.fromtimestamp(min(now, mark.due), tick.wall.tzinfo).toordinal()
@@ -61,10 +61,10 @@ def marked(
         marks.append(mark)
     for boost in boosts:
         due = _boost_due(boost, tick)
-        mark = known.get((boost.need, True)) or Mark(boost.need, due, tallied(load, standing, at), boost=True)
+        mark = known.get((boost.need, due)) or Mark(boost.need, due, tallied(load, standing, at), boost=True)
         if due > now:
-            marks.append(mark if mark.due == due else replace(mark, due=due, forced=False))
-    marks = [_watched(load, standing, mark, plan, tick) for mark in marks]
+            marks.append(mark)
+    marks = [_watched(load, standing, mark, plan, tick, away=away) for mark in marks]
     if not missed and _same(marks, standing.marks):
         return standing
     return replace(standing, marks=tuple(marks), needs_missed=standing.needs_missed + missed)
@@ -72,7 +72,7 @@ def marked(
 
 def _too_far(need: Need, ahead_s: float) -> bool:
     """Tell a deadline that was set by a clock that was wrong."""
-    longest_days = need.every_days + (LONGEST_PERIOD_DAYS if need.season is None else YEAR_DAYS)
+    longest_days = 1 + need.every_days + (LONGEST_PERIOD_DAYS if need.season is None else YEAR_DAYS)
     return not need.always and ahead_s > longest_days * DAY_S
 
 
@@ -123,7 +123,7 @@ def _left_wh(load: Load, standing: Standing, mark: Mark, at: float, inputs: Mapp
         if value >= target:
             return 0.0
         return None if need.level.wh_per_unit is None else (target - value) * need.level.wh_per_unit
-    if standing.need_left_wh is not None:
+    if standing.need_left_wh is not None and not mark.boost:
         return standing.need_left_wh
     if need.full:
         return None
@@ -137,7 +137,7 @@ def level(need: Need, inputs: Mapping[str, Input], at: float) -> float | None:
     return known.value if known is not None and at - known.read_at <= known.max_age_s else None
 
 
-def _watched(load: Load, standing: Standing, mark: Mark, plan: Plan, tick: Tick) -> Mark:
+def _watched(load: Load, standing: Standing, mark: Mark, plan: Plan, tick: Tick, *, away: bool) -> Mark:
     """Return the mark with what was seen of it now: met, or at its last moment."""
     need = mark.need
     if need.always:
@@ -148,7 +148,8 @@ def _watched(load: Load, standing: Standing, mark: Mark, plan: Plan, tick: Tick)
     if need.every_days > 1 and left_s(load, standing, mark, tick.at, tick.inputs) <= 0:
         due = next_due(need, tick, tick.wall.toordinal())  # the days count from when it was met
         return mark if due == mark.due else Mark(need, due, tallied(load, standing, tick.at))
-    if not mark.forced and _at_last(load, standing, mark, plan, tick):
+    waits = away and not mark.boost
+    if not mark.forced and not waits and _at_last(load, standing, mark, plan, tick):
         mark = replace(mark, forced=True)
     return mark
 

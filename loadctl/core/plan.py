@@ -13,10 +13,10 @@ anyway.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
-from loadctl.core.calendar import is_open
+from loadctl.core.calendar import is_open, midnight
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, done, left_s
 from loadctl.core.surplus import full_w, least_w, tallied
 from loadctl.core.values import ON, Load, Mark, Plan, Site, Slot, Standing, Tick
@@ -48,8 +48,9 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
         price: float | None = None
         buy = False
         whole_w = _whole_w(site, load, standing, base_w)
+        fused = Plan(full_w=whole_w)
         for mark in sorted(standing.marks, key=lambda mark: mark.due):
-            still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs)
+            still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs, fused)
             if mark.need.always or still_s <= 0 or _too_early(mark, still_s, slots, tick):
                 continue
             wanted_s = still_s * CAUTION + (STINT_S if standing.phase is ON else 0.0)
@@ -106,9 +107,8 @@ def _habit(
     usual_wh = USUAL_S * load.power_w / 3600 if standing.usual_wh is None else standing.usual_wh
     if had_wh >= usual_wh or done(load, standing):
         return None
-    midnight = datetime.combine(tick.wall.date() + timedelta(days=1), datetime.min.time(), tick.wall.tzinfo)
     wanted_wh = usual_wh - had_wh + (STINT_S * whole_w / 3600 if standing.phase is ON else 0.0)
-    found = _price(load, whole_w, slots, sun_wh, wanted_wh, midnight.timestamp(), tick)
+    found = _price(load, whole_w, slots, sun_wh, wanted_wh, midnight(tick.wall), tick)
     prices = tick.outlook
     halfway = (prices.import_price + prices.export_price) / 2  # it may not be used at all
     return None if found is None else min(found[0], halfway)
@@ -169,10 +169,11 @@ def _latest(
     latest: list[list[tuple[float, float]]] = [[] for _ in site.loads]
     runs = []
     for index, (load, standing) in enumerate(zip(site.loads, standings, strict=True)):
+        fused = Plan(full_w=_whole_w(site, load, standing, base_w))
         for mark in standing.marks:
             if mark.need.always:
                 continue
-            still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs)
+            still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs, fused)
             if still_s > 0:
                 runs.append((mark.due, -index, still_s * (1 + MARGIN_SHARE) + MARGIN_S))
     placed: list[tuple[float, float, int]] = []

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import inf, isfinite
 from typing import NamedTuple
 
-from loadctl.core.calendar import opens_at
+from loadctl.core.calendar import midnight, opens_at
 from loadctl.core.conditions import sentence as condition_sentence
 from loadctl.core.follow import LEFT_SHARE, Allowance, awaited, in_force, may_switch
 from loadctl.core.needs import left_s, level, pressing
@@ -99,9 +99,7 @@ class Facts:
 
     @property
     def day_left_s(self) -> float:
-        wall = self.tick.wall
-        midnight = datetime.combine(wall.date() + timedelta(days=1), datetime.min.time(), tzinfo=wall.tzinfo)
-        return midnight.timestamp() - wall.timestamp()
+        return midnight(self.tick.wall) - self.tick.wall.timestamp()
 
     @property
     def runs(self) -> str:

@@ -198,7 +198,7 @@ def _settle(site: Site, standings: list[Standing], sample: Sample) -> None:
             continue
         learned_w = standing.learned_w
         before_w = standing.grid_before_w
-        alone = len(unsettled) == 1
+        alone = len(unsettled) == 1 and not any(other.shown_at is not None for other in standings)
         onoff = standing.phase is ON and load.follow is None
         if alone and onoff and before_w is not None and sample.grid_w is not None:
             learned_w = _learned(load, learned_w, sample.grid_w - before_w)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Load, Sample, Site, Standing, State, Tally
 
 DRAWS_NOTHING = 0.2  # of the nominal power
+STANDBY_SHARE = 0.02  # of it is what the electronics of a dimmer may draw
 GONE_S = 10.0  # so long the fuse believes that a load which was switched off is gone before the meter shows it
 
 
@@ -50,6 +51,8 @@ def full_w(load: Load, standing: Standing) -> float:
             most = next((one for one in ranges if one.phases == standing.phases), most)
         whole_w = most.most_w * (used_share(standing) if most.phases == standing.phases else 1.0)
         taken = [taken_w for taken_w in (standing.takes_w, standing.takes_today_w) if taken_w is not None]
+        if taken and standing.phase is ON:
+            taken.append(own_w(load, standing))
         return min(whole_w, max(taken, default=whole_w))
     draws_w = own_w(load, standing)
     return draws_w if draws_w >= load.power_w / 2 else load.power_w
@@ -64,7 +67,8 @@ def used_share(standing: Standing) -> float:
 
 def draws_nothing(load: Load, power_w: float) -> bool:
     """Tell an open thermostat or a breaker that is off from a load at work."""
-    return power_w < DRAWS_NOTHING * least_w(load)
+    least = least_w(load)
+    return power_w < max(DRAWS_NOTHING * least, min(STANDBY_SHARE * load.power_w, least / 2))
 
 
 def tallied(load: Load, standing: Standing, at: float) -> Tally:
@@ -213,7 +217,9 @@ def _bonus_w(load: Load, standing: Standing, battery_w: float) -> float:
     if battery_w < 0:
         claimed_w = -battery_w if standing.claims else 0.0
         return claimed_w + (load.battery.discharge_w if standing.discharges else 0.0)
-    return max(battery_w, load.battery.discharge_w) if standing.discharges else 0.0
+    if not standing.discharges:
+        return 0.0
+    return load.battery.discharge_w or battery_w  # without a power of its own, what runs may run on
 
 
 def _gone_w(standing: Standing, grid_w: float, at: float) -> float:

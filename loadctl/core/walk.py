@@ -157,6 +157,8 @@ def walk(
     for index, load in enumerate(site.loads):
         standing = standings[index]
         asks = terms(load, _plan(index, load, standing, state, tick, asked), tick.outlook)
+        if asks.eased and not asks.all_in and not standing.discharges and _has_battery(tick):
+            asks = Terms(load.start_w, load.stop_import_w)  # what the sun lacks would come out of the battery
         power = _power(index, site, standing, stock, ledger)
         standing, look = _look(index, load, standing, tick, sight, power, asked, ledger, asks)
         verdict, turn_on = judge(load, standing, sight, look)
@@ -191,6 +193,10 @@ def _plan(index: int, load: Load, standing: Standing, state: State, tick: Tick, 
     if not state.plans or load.thrifty:
         return state.plans[index] if state.plans else NO_PLAN
     return state.plans[index] if wanting(load, standing, tick, away=asked.away) else NO_PLAN
+
+
+def _has_battery(tick: Tick) -> bool:
+    return tick.sample is not None and tick.sample.battery_w is not None
 
 
 def _follows(load: Load, standing: Standing, verdict: Verdict, look: Look) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from loadctl.core.step import new_day_of
 from loadctl.core.values import FAULT, OFF, ON, STARTING, AnyWish, Holder, Load, Report, Site, Source, Standing, State
 from loadctl.service.energy import Session
 
@@ -165,7 +166,7 @@ def restore(
         gone = away(row.moment)
         standing = _moved(row.standing, row.moment.at, now_at, gone)
         standing = _matched(load, standing, report, now_at, gone)
-        standings.append(_of_today(standing, row.moment, today, gone))
+        standings.append(_of_today(load, standing, row.moment, today, gone, now_at))
 
     gone = away(saved.moment)
     old = saved.state
@@ -274,8 +275,8 @@ def _lease_may_be_over(load: Load, gone: Away) -> bool:
     return not gone.certain or gone.seconds >= load.lease_s / 2
 
 
-def _of_today(standing: Standing, then: Moment, today: int, gone: Away) -> Standing:
+def _of_today(load: Load, standing: Standing, then: Moment, today: int, gone: Away, now_at: float) -> Standing:
     """Begin the day's tallies anew on a day that is surely a later one; needs keep what they had by their marks."""
     if not gone.certain or today <= then.day:
         return standing
-    return replace(standing, today=standing.tally)
+    return new_day_of(load, standing, now_at)
