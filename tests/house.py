@@ -12,11 +12,33 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from math import inf
 from random import Random
 from zoneinfo import ZoneInfo
 
 from loadctl.core import step as core
-from loadctl.core.values import Command, Load, Outcome, Report, Sample, Site, Source, State, Tick, Verdict, Wish
+from loadctl.core.values import (
+    AnyWish,
+    Away,
+    Boost,
+    Command,
+    Input,
+    Load,
+    Mode,
+    ModeWish,
+    Need,
+    Outcome,
+    Outlook,
+    Report,
+    Sample,
+    Site,
+    Slot,
+    Source,
+    State,
+    Tick,
+    Verdict,
+    Wish,
+)
 
 Policy = Callable[[Site, State, Tick], Outcome]
 
@@ -38,7 +60,10 @@ class Mood(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An appliance and its actuator. It draws `factor` of the rule's power, `ramp_s` after it was switched on."""
+    """An appliance and its actuator. It draws `factor` of the rule's power, `ramp_s` after it was switched on.
+
+    A car takes `takes_w` at most, on `uses` phases at most; a change of phases interrupts it for `apart_s`.
+    """
 
     factor: float = 1.0
     ramp_s: float = 0.0
@@ -48,6 +73,9 @@ class Device:
     measures: bool = True
     tells_source: bool = True
     on: bool = False  # as we find it
+    takes_w: float = inf
+    uses: int = 3
+    apart_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +86,15 @@ class MeterModel:
     max_age_s: float = 10.0
     lag_s: float = 0.0
     noise_w: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The house's battery: it keeps the grid at nothing as far as it can, a second late."""
+
+    most_w: float = 3000.0
+    capacity_wh: float = 5000.0
+    soc_pct: float = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +118,7 @@ class Arrival:
     watts: float
     verdict: Verdict
     mood: Mood
+    phases: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +149,10 @@ class Appliance:
     moods: list[tuple[float, Mood]] = field(default_factory=list)
     on: bool = False
     limit_w: float = 0.0
-    warm: bool = False  # its thermostat is open: on, but drawing nothing
+    phases: int | None = None
+    resumes_at: float = 0.0  # its phases are being changed until then
+    warm: bool = False  # its thermostat is open, the car full: on, but drawing nothing
+    away: bool = False  # no car is plugged in
     changes: list[Change] = field(default_factory=list)
     draws: list[tuple[float, float]] = field(default_factory=list)
     inbox: list[tuple[float, float, Command, Verdict]] = field(default_factory=list)  # due, asked, what, why
@@ -124,8 +165,9 @@ class Appliance:
         if index < 0:
             return self.nominal_w if self.device.on else 0.0
         since, watts = self.draws[index]
-        if watts and self.device.ramp_s:
-            return watts * min(1.0, (at - since) / self.device.ramp_s)
+        before_w = self.draws[index - 1][1] if index else 0.0
+        if watts > before_w and self.device.ramp_s:
+            return before_w + (watts - before_w) * min(1.0, (at - since) / self.device.ramp_s)
         return watts
 
     def on_at(self, at: float) -> bool:
@@ -143,9 +185,18 @@ class Appliance:
     @property
     def nominal_w(self) -> float:
         """What it draws when it does, once warmed up."""
-        throttled = self.load.follow is not None
-        limit = min(self.limit_w, self.load.power_w) if throttled and self.limit_w else self.load.power_w
-        return limit * self.device.factor
+        return self.takes_w(self.limit_w)
+
+    def takes_w(self, limit_w: float) -> float:
+        """Return what it draws when it may draw so much."""
+        if self.load.follow is None:
+            return self.load.power_w * self.device.factor
+        share = min(1.0, self.device.uses / self.phases) if self.phases else 1.0
+        return min(limit_w * share, self.device.takes_w) * self.device.factor
+
+    @property
+    def using(self) -> int | None:
+        return min(self.phases, self.device.uses) if self.phases else None
 
     def turn(self, at: float, on: bool, source: Source, asked_at: float = 0.0, verdict: Verdict | None = None) -> None:
         if on != self.on:
@@ -154,9 +205,20 @@ class Appliance:
         self.note_draw(at)
 
     def note_draw(self, at: float) -> None:
-        watts = self.nominal_w if self.on and not self.warm else 0.0
-        if not self.draws or self.draws[-1][1] != watts:
-            self.draws.append((at, watts))
+        watts = self.nominal_w if self.on and not self.warm and not self.away else 0.0
+        while self.draws and self.draws[-1][0] > at:
+            self.draws.pop()
+        course = ((at, 0.0), (self.resumes_at, watts)) if self.resumes_at > at else ((at, watts),)
+        for since, draw_w in course:
+            if not self.draws or self.draws[-1][1] != draw_w:
+                self.draws.append((since, draw_w))
+
+    def set_to(self, at: float, limit_w: float, phases: int | None) -> None:
+        """Turn the knob of a load that can be throttled."""
+        if self.on and self.phases is not None and phases != self.phases:
+            self.resumes_at = at + self.device.apart_s
+        self.limit_w, self.phases = limit_w, phases
+        self.note_draw(at)
 
     def read(self, at: float, command_id: int | None = None) -> Report:
         last = self.changes[-1].source if self.changes else Source.UNKNOWN
@@ -168,6 +230,10 @@ class Appliance:
             watts=self.draw_at(at) if self.device.measures else None,
             source=last if self.device.tells_source else Source.UNKNOWN,
             satisfied=(self.on and self.warm) or None,
+            limit_w=self.limit_w if self.on and self.load.follow is not None else None,
+            phases=self.using if self.device.measures and self.draw_at(at) else None,
+            available=not self.away,
+            connected=not self.away if self.load.follow is not None else None,
         )
 
     def post(self, at: float, report: Report) -> None:
@@ -186,7 +252,8 @@ class Appliance:
         if self.mood is Mood.LIES:
             self.outbox.append((at, Report(self.load.name, at, command.id, on=command.watts > 0, source=Source.US)))
             return
-        self.limit_w = command.watts
+        if self.load.follow is not None and command.watts:
+            self.set_to(at, command.watts, command.phases)
         self.turn(at, command.watts > 0, Source.US, asked_at, verdict)
         if self.mood is Mood.TIMES_OUT:
             self.outbox.append((at + 2.0, self._error(at + 2.0, command, "unreachable")))
@@ -198,7 +265,11 @@ class Appliance:
 
 
 class House:
-    """The world around one policy. Knobs are plain attributes: `sun_w`, `base_w`, `grid_up`, `metering`, `jump_s`."""
+    """The world around one policy. Knobs are plain attributes: `sun_w`, `base_w`, `grid_up`, `metering`, `jump_s`,
+    `tank` (an input; None: silent), `away`.
+
+    `cells` is its battery, `slots` all that is expected.
+    """
 
     def __init__(
         self,
@@ -212,6 +283,8 @@ class House:
         at: float = 1000.0,
         base_w: float = 300.0,
         sun_w: float = 0.0,
+        cells: Cells | None = None,
+        slots: tuple[Slot, ...] = (),
     ) -> None:
         found = tuple(devices) or tuple(Device() for _ in site.loads)
         self.site, self.meter, self.policy = site, meter, policy
@@ -224,7 +297,14 @@ class House:
         self.grid_up: bool | None = True
         self.metering = "fine"  # or "gap" (nothing new), "none" (answers without the number)
         self.surge_w = 0.0  # shown once by the next reading, though it never flowed
-        self.wishes: tuple[Wish, ...] = ()
+        self.wishes: tuple[AnyWish, ...] = ()
+        self.away = False
+        self.tank: float | None = 40.0
+        self.inputs: dict[str, Input] = {}
+        self.cells, self.slots = cells, slots
+        self.outlook = Outlook()
+        self.soc_pct = cells.soc_pct if cells else 0.0
+        self.flows: list[tuple[float, float]] = [(at - 3600.0, 0.0)]  # of the battery, + discharging
         self.shutdown = False
         self.sample: Sample | None = None
         self.next_read = at
@@ -234,6 +314,9 @@ class House:
         for appliance in self.appliances:
             appliance.next_poll = at
             appliance.limit_w = appliance.load.power_w
+            if appliance.load.follow is not None:
+                appliance.phases = appliance.load.follow.ranges[-1].phases
+                appliance.limit_w = appliance.load.follow.ranges[-1].most_w
         self.by_name = {load.name: index for index, load in enumerate(site.loads)}
         self.state = core.start(site, at, self.wall.toordinal())
         self.moments: list[Moment] = []
@@ -245,8 +328,16 @@ class House:
 
     def net_at(self, at: float) -> float:
         """What really flowed in from the grid at a moment."""
+        return self.needed_at(at) - self.flow_at(at)
+
+    def needed_at(self, at: float) -> float:
+        """What the house took beside its sun at a moment, from the grid or the battery."""
         index = bisect_right(self.course, (at, float("inf"))) - 1
         return self.course[max(index, 0)][1] + sum(appliance.draw_at(at) for appliance in self.appliances)
+
+    def flow_at(self, at: float) -> float:
+        """What the battery gave at a moment."""
+        return self.flows[max(bisect_right(self.flows, (at, float("inf"))) - 1, 0)][1]
 
     def turn(self, knob: str, value: object, load: int | None = None) -> None:
         """Turn a knob now."""
@@ -255,6 +346,8 @@ class House:
             self.course.append((self.at, self.base_w - self.sun_w))
             return
         appliance = self.appliances[load]
+        if knob in {"away", "warm"} and appliance.load.follow is not None and not appliance.device.measures:
+            return  # nobody could know that it takes less than it may
         if knob == "button":
             appliance.turn(self.at, bool(value), Source.HAND)
         elif knob == "trip":
@@ -265,11 +358,26 @@ class House:
         elif knob == "warm":
             appliance.warm = bool(value)
             appliance.note_draw(self.at)
+        elif knob == "away":
+            appliance.away = bool(value)
+            appliance.note_draw(self.at)
+        elif knob == "dial":  # somebody sets it at the device
+            if appliance.load.follow is not None:
+                appliance.set_to(self.at, float(str(value)), appliance.phases)
         elif knob == "wish":
-            others = tuple(wish for wish in self.wishes if wish.load != appliance.load.name)
-            self.wishes = others if value is None else (*others, Wish(appliance.load.name, bool(value)))
+            self._wish(appliance.load.name, Wish, None if value is None else Wish(appliance.load.name, bool(value)))
+        elif knob == "mode":
+            name = appliance.load.name
+            self._wish(name, ModeWish, None if value is None else ModeWish(name, Mode(str(value))))
+        elif knob == "boost":
+            boost = Boost(appliance.load.name, value, self.wall.toordinal()) if isinstance(value, Need) else None
+            self._wish(appliance.load.name, Boost, boost)
         else:
             raise ValueError(knob)
+
+    def _wish(self, name: str, kind: type, wish: AnyWish | None) -> None:
+        others = [old for old in self.wishes if not (isinstance(old, kind) and getattr(old, "load", "") == name)]
+        self.wishes = (*others, wish) if wish is not None else tuple(others)
 
     def tick(self, after_s: float = 1.0) -> Outcome:
         """Let the world run on for `after_s`, then decide."""
@@ -277,8 +385,12 @@ class House:
             self.at += after_s
         for index, appliance in enumerate(self.appliances):
             self._serve(index, appliance)
+        self._store(after_s)
         self._measure()
-        tick = Tick(self.at, self.wall, self.sample, self._mail(), self.wishes, self.shutdown)
+        if self.tank is not None:
+            self.inputs = {"tank": Input(self.tank, self.at, 60.0)}
+        wishes = (*self.wishes, Away()) if self.away else self.wishes
+        tick = Tick(self.at, self.wall, self.sample, self._mail(), wishes, self.shutdown, self.inputs, self._expected())
         outcome = self.policy(self.site, self.state, tick)
         self.state = outcome.state
         self.moments.append(Moment(tick, outcome))
@@ -308,7 +420,8 @@ class House:
     def _serve(self, index: int, appliance: Appliance) -> None:
         while appliance.inbox and appliance.inbox[0][0] <= self.at:
             due, asked_at, command, verdict = appliance.inbox.pop(0)
-            self.arrivals.append(Arrival(due, asked_at, index, command.watts, verdict, appliance.mood))
+            arrival = Arrival(due, asked_at, index, command.watts, verdict, appliance.mood, command.phases)
+            self.arrivals.append(arrival)
             appliance.obey(due, asked_at, command, verdict)
         if appliance.next_poll > self.at:
             return
@@ -318,6 +431,27 @@ class House:
             appliance.outbox.append((self.at, error))
             return
         appliance.post(self.at, appliance.read(self.at))
+
+    def _store(self, after_s: float) -> None:
+        """Let the battery even out what the house takes."""
+        if self.cells is None:
+            return
+        self.soc_pct -= self.flows[-1][1] * after_s / 36 / self.cells.capacity_wh
+        flow_w = min(max(self.needed_at(self.at - 1.0), -self.cells.most_w), self.cells.most_w)
+        if (flow_w > 0 and self.soc_pct <= 5.0) or (flow_w < 0 and self.soc_pct >= 100.0):
+            flow_w = 0.0
+        if flow_w != self.flows[-1][1]:
+            self.flows.append((self.at, flow_w))
+
+    def _expected(self) -> Outlook:
+        if not self.slots:
+            return self.outlook
+        now = self.wall.timestamp()
+        ahead = tuple(slot for slot in self.slots if slot.start + slot.length_s > now)
+        if len(ahead) != len(self.outlook.slots):
+            known = ahead[0] if ahead else self.slots[-1]
+            self.outlook = Outlook(known.import_price, known.export_price, ahead)
+        return self.outlook
 
     def _measure(self) -> None:
         if self.next_read > self.at:
@@ -331,7 +465,13 @@ class House:
         grid_w = None if self.metering == "none" else round(self.net_at(read_at - self.meter.lag_s) + noise_w, 1)
         self.surge_w = 0.0
         self.sample = Sample(
-            read_at, grid_w, grid_up=self.grid_up, every_s=self.meter.every_s, max_age_s=self.meter.max_age_s
+            read_at,
+            grid_w,
+            battery_w=None if self.cells is None else self.flow_at(read_at - self.meter.lag_s),
+            soc_pct=None if self.cells is None else self.soc_pct,
+            grid_up=self.grid_up,
+            every_s=self.meter.every_s,
+            max_age_s=self.meter.max_age_s,
         )
 
     def _mail(self) -> tuple[Report, ...]:

@@ -89,7 +89,7 @@ def upside_down(site: Site, state: State, tick: Tick) -> Outcome:
     """The least important first."""
     out = step(replace(site, loads=site.loads[::-1]), replace(state, standings=state.standings[::-1]), tick)
     state = replace(out.state, standings=out.state.standings[::-1])
-    return replace(out, state=state, verdicts=out.verdicts[::-1], spare_w=out.spare_w[::-1])
+    return out._replace(state=state, verdicts=out.verdicts[::-1], spare_w=out.spare_w[::-1])
 
 
 def ignores_shutdown(site: Site, state: State, tick: Tick) -> Outcome:
@@ -105,19 +105,19 @@ def sleeps(site: Site, state: State, tick: Tick) -> Outcome:
 def copies(site: Site, state: State, tick: Tick) -> Outcome:
     """A new standing on every tick, changed or not."""
     out = step(site, state, tick)
-    return replace(out, state=replace(out.state, standings=tuple(replace(s) for s in out.state.standings)))
+    return out._replace(state=replace(out.state, standings=tuple(replace(s) for s in out.state.standings)))
 
 
 def repeats_itself(site: Site, state: State, tick: Tick) -> Outcome:
     """Say everything twice."""
     out = step(site, state, tick)
-    return replace(out, commands=out.commands * 2)
+    return out._replace(commands=out.commands * 2)
 
 
 def mumbles(site: Site, state: State, tick: Tick) -> Outcome:
     """Act for one reason, give another."""
     out = step(site, state, tick)
-    return replace(out, verdicts=(Verdict.REST,) * len(out.verdicts))
+    return out._replace(verdicts=(Verdict.REST,) * len(out.verdicts))
 
 
 class Moody:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadctl.core.judge import refuses_off
-from loadctl.core.values import Command, Load, Sample, Source, Verdict
+from loadctl.core.values import Command, Load, Phase, Sample, Source, Verdict
 from tests.house import Appliance, House, Moment
 
 EPS_S = 1e-6
@@ -19,10 +19,10 @@ A_FEW_S = 10.0  # "watts already shed count as gone for a few seconds"
 RETRY_S = 65.0  # a load that does not go off is told again once a minute at least
 
 # "fuse and outage › compressor rest › a person's hand › blindness, shutdown › minimum times"
-MAY_END_A_RUN = {Verdict.SHED, Verdict.OUTAGE, Verdict.HAND, Verdict.BLIND, Verdict.SHUTDOWN}
+MAY_END_A_RUN = {Verdict.MODE, Verdict.SHED, Verdict.OUTAGE, Verdict.HAND, Verdict.BLIND, Verdict.SHUTDOWN}
 MAY_CUT_A_PAUSE = {Verdict.HAND, Verdict.OUTAGE, Verdict.BLIND, Verdict.SHUTDOWN}  # the last three with `safe_on` only
 
-TURNS_ON = {Verdict.START, Verdict.NEED, Verdict.HAND}
+TURNS_ON = {Verdict.START, Verdict.NEED, Verdict.MODE, Verdict.HAND}
 SAFE = {Verdict.BLIND, Verdict.OUTAGE, Verdict.SHUTDOWN}
 TURNS_OFF = SAFE | {
     Verdict.STOP,
@@ -30,10 +30,23 @@ TURNS_OFF = SAFE | {
     Verdict.SHED,
     Verdict.HAND,
     Verdict.FAULT,
+    Verdict.MODE,
+    Verdict.UNMET,
     Verdict.WINDOW,
-    Verdict.AWAY,
+    Verdict.ENOUGH,
 }
 RUNS_ON_SURPLUS = {Verdict.RUN, Verdict.WAIT_OFF}
+ON_ITS_WAY = {Verdict.WAIT_ON, Verdict.ROOM, Verdict.HELD_OFF, Verdict.START, Verdict.BUSY, Verdict.SETTLING}
+SETS_ANEW = {
+    *RUNS_ON_SURPLUS,
+    Verdict.CHEAP,
+    Verdict.IDLE,
+    Verdict.HELD_ON,
+    Verdict.NEED,
+    Verdict.MODE,
+    Verdict.HAND,
+    Verdict.SETTLING,  # under the fuse only
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +58,11 @@ class Order:
     index: int
     load: Load
     verdict: Verdict
+
+    @property
+    def sets_anew(self) -> bool:
+        """Tell a new power for a load that runs from a start."""
+        return self.command.watts > 0 and self.moment.outcome.state.standings[self.index].phase is Phase.ON
 
 
 def orders(house: House) -> Iterator[Order]:
@@ -73,6 +91,8 @@ def minimum_times(house: House) -> list[str]:
                 continue
             if before.at > change.asked_at or not _could_know(house, appliance, index):
                 continue
+            if change.on and change.verdict not in TURNS_ON | SAFE:
+                continue  # it went off by itself while a new power for it was on its way
             lasted_s = change.at - before.at
             lost = change.verdict is Verdict.FAULT and _blind_or_stopping(house, change.asked_at)
             if not (change.on or lost) and lasted_s < load.min_on_s - EPS_S and change.verdict not in MAY_END_A_RUN:
@@ -122,35 +142,39 @@ def starts_a_day(house: House) -> list[str]:
 
 
 def one_taker(house: House, give_w: float = 1.0) -> list[str]:
-    """2: what a START takes was there at the last reading, after all that others already draw or are about to draw.
+    """2: what a START or a rise takes was there at the last reading, after all that others already draw or are about to
+    draw.
 
     A load that was told to go off keeps its power until it was *seen* off, whatever the meter shows meanwhile.
     """
     seen: dict[str, bool | None] = {load.name: None for load in house.site.loads}
-    going_on: set[int] = set()
+    told_w: dict[int, float] = {}
     broken = []
     for moment in house.moments:
         for report in moment.tick.reports:
             if report.on is not None:
                 seen[report.load] = report.on
-            if report.command_id is not None:
-                going_on.discard(house.by_name[report.load])
+            if report.command_id is not None and not report.on:
+                told_w.pop(house.by_name[report.load], None)
         for command in moment.outcome.commands:
             index = house.by_name[command.load]
             if not command.watts:
-                going_on.discard(index)
+                told_w.pop(index, None)
                 continue
-            if moment.outcome.verdicts[index] is Verdict.START and (sample := moment.tick.sample):
-                left_w = _left_for(house, moment, sample, index, seen, going_on)
-                need_w = house.site.loads[index].start_w
+            verdict, load, sample = moment.outcome.verdicts[index], house.site.loads[index], moment.tick.sample
+            sets_anew = moment.outcome.state.standings[index].phase is Phase.ON
+            rises = sets_anew and command.watts > told_w.get(index, command.watts)
+            if sample and (verdict is Verdict.START or (verdict in RUNS_ON_SURPLUS and rises)):
+                left_w = _left_for(house, moment, sample, index, seen, told_w)
+                need_w = load.start_w if verdict is Verdict.START else house.appliances[index].takes_w(command.watts)
                 if left_w < need_w - give_w:
-                    broken.append(f"{moment.tick.at:g}: {command.load} starts at {need_w:g} W, {left_w:g} W are left")
-            going_on.add(index)
+                    broken.append(f"{moment.tick.at:g}: {verdict} takes {need_w:g} W for {load.name}, {left_w:g} W are")
+            told_w[index] = command.watts
     return broken
 
 
 def _left_for(
-    house: House, moment: Moment, sample: Sample, index: int, seen: dict[str, bool | None], going_on: set[int]
+    house: House, moment: Moment, sample: Sample, index: int, seen: dict[str, bool | None], told_w: dict[int, float]
 ) -> float:
     """Return what is left for a load: the reading, our draw in it given back, every other taker taken away."""
     left_w = -(sample.grid_w or 0.0) - house.site.reserve_w
@@ -160,35 +184,53 @@ def _left_for(
         left_w += shown_w
         if other == index:
             continue
-        if other in going_on or appliance.draw_at(moment.tick.at) > 0:
-            left_w -= max(min(appliance.nominal_w, appliance.load.power_w), 0.0)
+        if other in told_w or appliance.draw_at(moment.tick.at) > 0:
+            left_w -= max(_will_draw_w(appliance, moment.tick.at, told_w.get(other)), 0.0)
         elif shown_w and seen[appliance.load.name] is not False:
             left_w -= shown_w
     return left_w
 
 
+def _will_draw_w(appliance: Appliance, at: float, told_w: float | None) -> float:
+    """Return what an appliance draws, or is about to: with a range of power as it was told."""
+    if appliance.load.follow is None:
+        return min(appliance.nominal_w, appliance.load.power_w)
+    return max(appliance.draw_at(at), 0.0 if told_w is None else min(appliance.takes_w(told_w), told_w))
+
+
 def fuse(house: House, give_w: float = 1.0) -> list[str]:
-    """Decision 6: nothing starts that would exceed `max_import`; above it loads are shed in the same tick."""
+    """Decision 6: nothing starts or rises that would exceed `max_import`; above it loads are throttled or shed in the
+    same tick."""
     most_w = house.site.max_import_w
     if most_w is None:
         return []
     broken = []
     fresh_at = None
     shed_at = -math.inf
+    told_w: dict[int, float] = {}
     for moment in house.moments:
-        sample = moment.tick.sample
-        if any(not command.watts for command in moment.outcome.commands):
-            shed_at = moment.tick.at
-        if sample is None or sample.grid_w is None or moment.tick.at - sample.read_at > sample.max_age_s:
+        sample, at = moment.tick.sample, moment.tick.at
+        more = []
+        if any(report.on is False for report in moment.tick.reports):
+            shed_at = at  # seen off just now, and the meter has yet to show it
+        for command in moment.outcome.commands:
+            index = house.by_name[command.load]
+            limit_w = told_w.get(index, house.appliances[index].limit_w)
+            sets_anew = moment.outcome.state.standings[index].phase is Phase.ON
+            if command.watts and not (sets_anew and command.watts <= limit_w):
+                more.append(command.load)
+            else:
+                shed_at = at
+            told_w[index] = command.watts
+        if sample is None or sample.grid_w is None or at - sample.read_at > sample.max_age_s:
             continue
-        turned_on = [command for command in moment.outcome.commands if command.watts]
-        if turned_on and sample.grid_w > most_w + give_w:
-            broken.append(f"{moment.tick.at:g}: {turned_on[0].load} is switched on at {sample.grid_w:g} W import")
-        if turned_on:
-            coming_w = _coming(house, moment, sample)
+        if more and sample.grid_w > most_w + give_w:
+            broken.append(f"{at:g}: {more[0]} is switched on at {sample.grid_w:g} W import")
+        if more:
+            coming_w = _coming(house, moment, sample, told_w)
             if coming_w > most_w + give_w and not set(moment.outcome.verdicts) & {Verdict.SHED}:
-                broken.append(f"{moment.tick.at:g}: {turned_on[0].load} would make it {coming_w:g} W import")
-        waits = moment.tick.at - shed_at < A_FEW_S
+                broken.append(f"{at:g}: {more[0]} would make it {coming_w:g} W import")
+        waits = at - shed_at < A_FEW_S
         if fresh_at != sample.read_at and sample.grid_w > most_w + give_w and not waits:
             expected_w = _after_what_left(house, moment, sample)
             runs = [
@@ -196,20 +238,19 @@ def fuse(house: House, give_w: float = 1.0) -> list[str]:
                 for standing, verdict in zip(moment.outcome.state.standings, moment.outcome.verdicts, strict=True)
             ]
             if expected_w > most_w + give_w and any(runs):
-                broken.append(f"{moment.tick.at:g}: {expected_w:g} W import, and {runs.count(True)} loads left on")
+                broken.append(f"{at:g}: {expected_w:g} W import, and {runs.count(True)} loads left on")
         fresh_at = sample.read_at
     return broken
 
 
-def _coming(house: House, moment: Moment, sample: Sample) -> float:
+def _coming(house: House, moment: Moment, sample: Sample, told_w: dict[int, float]) -> float:
     """Return the import to expect once all that is on or going on draws."""
     shown_at = sample.read_at - house.meter.lag_s
     coming_w = sample.grid_w or 0.0
-    going_on = {command.load for command in moment.outcome.commands if command.watts}
-    for appliance, standing in zip(house.appliances, moment.outcome.state.standings, strict=True):
+    for index, (appliance, standing) in enumerate(zip(house.appliances, moment.outcome.state.standings, strict=True)):
         coming_w -= appliance.draw_at(shown_at)
-        if appliance.load.name in going_on or standing.phase in {"on", "starting"}:
-            coming_w += min(appliance.nominal_w, appliance.load.power_w)
+        if standing.phase in {"on", "starting"}:
+            coming_w += _will_draw_w(appliance, moment.tick.at, told_w.get(index))
     return coming_w
 
 
@@ -244,7 +285,7 @@ def priority(house: House, calm_s: float = 60.0, give_w: float = 1.0) -> list[st
             could = free_w >= appliance.load.start_w + give_w and not appliance.on_at(moment.tick.at)
             if could and lower_runs and verdicts[index] in {Verdict.REST, *RUNS_ON_SURPLUS}:
                 broken.append(f"{moment.tick.at:g}: {appliance.load.name} has {free_w:g} W and says {verdicts[index]}")
-            free_w -= draws_w
+            free_w -= appliance.load.power_w if verdicts[index] in ON_ITS_WAY else draws_w
     return broken
 
 
@@ -362,6 +403,7 @@ def sane(house: House) -> list[str]:
     for order in orders(house):
         wish_on, verdict = order.command.watts > 0, order.verdict
         allowed = (TURNS_ON | (SAFE if order.load.safe_on else set())) if wish_on else TURNS_OFF
+        allowed = SETS_ANEW if order.sets_anew else allowed
         if verdict not in allowed:
             broken.append(f"{order.moment.tick.at:g}: {order.load.name} gets {order.command.watts:g} W for {verdict}")
     return broken

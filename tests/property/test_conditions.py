@@ -141,7 +141,7 @@ def test_between_two_limits_it_can_begin(least, width, hysteresis):
         return
     middle = {"tank": Input((least + width / 2) / 10, 0.0)}
     assert hysteresis or weigh(found, middle, 0.0, ())[0]
-    begun, held = False, ()
+    begun, held = False, tuple[bool | None, ...]()
     for hundredths in range(least * 10 - 700, (least + width) * 10):
         holds, held = weigh(found, {"tank": Input(hundredths / 100 + 0.005, 0.0)}, 0.0, held)
         begun |= holds

@@ -121,7 +121,7 @@ def test_a_clock_set_back_over_midnight_gives_no_starts_anew():
 # --- 2: one watt, one taker -----------------------------------------------------------------------------------------
 
 
-@given(lives(quick=True, naughty=False, blind=False, fuse=False))
+@given(lives(pure=True, quick=True, naughty=False, blind=False, fuse=False))
 def test_one_watt_one_taker(any_life):
     """Power on its way to one load is not offered to another; a lower load is stopped and seen stopped before the
     higher one starts on its power."""
@@ -170,7 +170,7 @@ def test_the_property_notices_a_load_that_reacts_to_its_own_step():
 # --- 3: priority ----------------------------------------------------------------------------------------------------
 
 
-@given(lives(quick=True, naughty=False, fuse=False))
+@given(lives(pure=True, quick=True, naughty=False, fuse=False))
 def test_priority(any_life):
     """If a load runs on surplus while a more important one that could start on it stands idle, a verdict says why."""
     assert priority(any_life.live(), give_w=5.0) == []
@@ -202,7 +202,7 @@ def test_the_first_load_gets_its_power_in_time(any_life):
     house.sun_w = enough_w
     house.turn("sun_w", enough_w)
     longest_s = max(load.min_on_s + load.min_off_s for load in site.loads)
-    holds_s = sum(load.start_for_s + load.stop_for_s + load.settle_s + 60.0 for load in site.loads)
+    holds_s = sum(3 * (load.start_for_s + load.stop_for_s) + load.settle_s + 60.0 for load in site.loads)
     house.run(2 * longest_s + holds_s, every_s=3.0)
     assert house.appliances[0].on
 

@@ -43,6 +43,9 @@ CAR = replace(BOILER, name="car", power_w=1000.0, start_w=1000.0, stop_import_w=
 
 ONE_PHASE = Range(1380.0, 3680.0, 230.0, 1, 230.0)
 THREE_PHASES = Range(4140.0, 11040.0, 690.0, 3, 230.0)
+BY_AMPS = Follow((ONE_PHASE,), every_s=5.0)
+BY_PHASES = Follow((ONE_PHASE, THREE_PHASES), every_s=5.0)
+BY_WATTS = Follow((Range(100.0, 3000.0, 10.0),), every_s=2.0)
 WALLBOX = Load(
     "wallbox",
     power_w=3680.0,
@@ -53,9 +56,9 @@ WALLBOX = Load(
     min_on_s=300.0,
     min_off_s=300.0,
     settle_s=10.0,
-    follow=Follow((ONE_PHASE,), every_s=5.0),
+    follow=BY_AMPS,
 )
-BOTH_PHASES = replace(WALLBOX, power_w=11040.0, follow=Follow((ONE_PHASE, THREE_PHASES), every_s=5.0))
+BOTH_PHASES = replace(WALLBOX, power_w=11040.0, follow=BY_PHASES)
 THYRISTOR = replace(
     WALLBOX,
     name="thyristor",
@@ -65,7 +68,7 @@ THYRISTOR = replace(
     min_on_s=0.0,
     min_off_s=0.0,
     settle_s=3.0,
-    follow=Follow((Range(100.0, 3000.0, 10.0),), every_s=2.0),
+    follow=BY_WATTS,
 )
 
 
@@ -105,6 +108,7 @@ class Bench:
     wishes: tuple[AnyWish, ...] = ()
     inputs: dict[str, Input] = field(default_factory=dict)
     outlook: Outlook | Callable[[datetime], Outlook] = NO_OUTLOOK
+    every_s: float = 1.0
     polls_s: float = 5.0
     answers_s: float = 0.0
     lag_s: int = 0
@@ -131,13 +135,14 @@ class Bench:
     def second(
         self, grid_w: float | None, wishes: tuple[AnyWish, ...] | None = None, read_at: float | None = None
     ) -> Outcome:
-        self.at += 1.0
+        self.at += self.every_s
         sample = Sample(
             self.at if read_at is None else read_at,
             grid_w,
             battery_w=self.battery_w,
             soc_pct=self.soc_pct,
             grid_up=True,
+            every_s=self.every_s,
         )
         wall = self.wall()
         tick = Tick(
@@ -173,7 +178,7 @@ class Bench:
 
     def free(self, free_w: float, seconds: int = 1) -> Outcome:
         """Let so much be free without our loads; what they draw is measured."""
-        for _ in range(seconds):
+        for _ in range(round(seconds / self.every_s)):
             if self.at % self.polls_s == 0:
                 told = {report.load for report in self.mail}
                 self.mail += [self.look(load.name) for load in self.site.loads if load.name not in told]

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from loadctl.core.values import OFF, ON, Mode, ModeWish, Report, Site, Source, Verdict
-from tests.scenarios.bench import BOILER, BOTH_PHASES, THYRISTOR, WALLBOX, Bench
+from tests.scenarios.bench import BOILER, BOTH_PHASES, BY_AMPS, BY_PHASES, BY_WATTS, THYRISTOR, WALLBOX, Bench
 
 SECOND_CAR = replace(WALLBOX, name="second")
 START, WAIT_ON, RUN, REST = Verdict.START, Verdict.WAIT_ON, Verdict.RUN, Verdict.REST
@@ -74,7 +74,7 @@ def test_it_falls_at_once_and_rises_with_patience():
         bench.free(2000.0 + 40.0 * more)
     rises = [at for at, _ in set_to(bench)]
     assert len(rises) >= 3
-    assert all(after - before >= WALLBOX.follow.every_s for before, after in pairwise(rises))
+    assert all(after - before >= BY_AMPS.every_s for before, after in pairwise(rises))
     bench.told.clear()
     bench.free(2000.0)
     assert set_to(bench) == [(bench.at, 1840.0)], "in the same second"
@@ -198,7 +198,7 @@ def ups_after_s(bench: Bench) -> float:
 
 
 def test_phases_change_no_more_often_a_day_than_the_rule_says():
-    bench = on_one_phase(replace(BOTH_PHASES, follow=replace(BOTH_PHASES.follow, phase_changes=3)))
+    bench = on_one_phase(replace(BOTH_PHASES, follow=replace(BY_PHASES, phase_changes=3)))
     for _ in range(8):
         bench.free(6000.0, 1000)
         bench.free(2500.0, 1000)
@@ -287,7 +287,7 @@ def test_the_boiler_below_makes_room_for_the_car():
 
 def test_what_is_free_feeds_the_hungry_before_anybody_yields():
     """A single wild reading throttles the one above; the one below is not stopped for its hunger."""
-    slow = replace(THYRISTOR, follow=replace(THYRISTOR.follow, every_s=15.0))
+    slow = replace(THYRISTOR, follow=replace(BY_WATTS, every_s=15.0))
     bench = Bench(Site((slow, replace(BOILER, stop_for_s=5.0, min_on_s=0.0))))
     bench.free(20000.0, 300)
     bench.free(-10000.0)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, date
+from functools import partial
 
 import pytest
 
 from loadctl.config import load
 from loadctl.lab.machines import CarAtHome, HouseBattery, Motor, Programme, Room, Shower, Tank
+from loadctl.lab.replay import Machine
 from loadctl.lab.trace import read_csv
 from tests.conftest import SHARED
 from tests.scenarios.life import (
@@ -199,7 +201,7 @@ def test_battery_then_car_then_rod(sky):
 
     for name, limit in (("car", 50), ("rod", 90)):
         assert life.wh(name) > 2000
-        assert life.wh(name, when=lambda one, name=name, limit=limit: robbed(one, name, limit)) < 0.02 * life.wh(name)
+        assert life.wh(name, when=partial(robbed, name=name, above_pct=limit)) < 0.02 * life.wh(name)
     given = sum(min(max(one.battery_w, 0), sum(one.power_w.values())) * one.for_s for one in life) / 3600
     assert given < 0.05 * (life.wh("car") + life.wh("rod")), "a passing cloud's worth"
     (evening,) = [one.soc_pct for one in life if (one.wall.hour, one.wall.minute, one.wall.second) == (20, 0, 0)]
@@ -278,7 +280,7 @@ def test_a_car_that_takes_less_than_the_box_may_give():
 
 def free_power(sky) -> Life:
     tank, dehumidifier = Tank(3600, 300, 30, thermostat=65), Motor(500)
-    machines = {"tank": tank, "dehumidifier": dehumidifier}
+    machines: dict[str, Machine] = {"tank": tank, "dehumidifier": dehumidifier}
     life = Life("08-free-power.yaml", date(2025, 12, 9), machines, sky, quiet(), step_s=20)
     life.inputs = lambda wall: {"feed_in": -0.03 if wall.hour == 9 else 0.05}
     return life.days()
