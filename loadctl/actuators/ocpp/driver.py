@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ARRIVAL_S, DOCTOR_S = 2.0, 20.0  # real seconds for a box to call when we have just begun to listen
 READY_S = 12.0  # real seconds for a box that has called to be asked for what it can do
 OBEYS_S = 5.0  # so long a car may go on drawing after its limit was lowered (IEC 61851-1)
-PAUSE_S = 10.0  # so long we look for the current to go
+PAUSE_S = 8.0  # so long we look for the current to go; on its way out the daemon has 10 s in all
 STOP_S = 8.0  # and then again, after the charge was ended
 SWITCH_S = 20.0  # before phases are switched
 WAKE_S = 5.0
