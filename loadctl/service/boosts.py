@@ -144,6 +144,8 @@ def _instant(people: People, at: Clock, day: int) -> float:
 
 
 def _too_much(rule: Load, goal: Need, said: str, takes_s: float, left: float, wall: datetime) -> str:
+    if takes_s > LONGEST_BOOST_S:
+        return f"{rule.name}: {said} takes {spell_length(takes_s)}, and a boost is over within 7 days"
     done_at = _later(wall, takes_s * (1 + MARGIN_SHARE) + MARGIN_S + 60)
     least = "" if goal.energy_wh is None else f" at {spell(round(goal.energy_wh * 3600 / takes_s), 'W')}"
     fits = left // 60 * 60

@@ -168,6 +168,7 @@ async def test_a_boost_comes_back_after_a_kill(tmp_path):
 @pytest.mark.parametrize(
     ("what", "by", "said"),
     [
+        ("99999999999 kWh", "14:30", "a boost is over within 7 days"),
         ("3 kWh", "14:30", r"3 kWh takes 1 h 30 min at 2 kW, and 2\d min are left: `--by 15:3\d`, or 0?\.?9"),
         ("3 h", "16:00", r"3 h takes 3 h, and 1 h 5\d min are left: `--by 17:0\d`, or 1 h 5\d min"),
         ("lots", None, "`lots` is nothing that can be given: write `3 kWh`, `2 h` or `full`"),
