@@ -17,7 +17,7 @@ import pytest
 
 from loadctl.config import House
 from loadctl.core.surplus import tallied
-from loadctl.core.values import FAULT, ON, Command, Load, Report
+from loadctl.core.values import FAULT, ON, Command, Load, Report, Wish
 from loadctl.drivers import Shared
 from loadctl.errors import Unreachable
 from loadctl.service.daemon import Daemon
@@ -344,11 +344,11 @@ async def test_new_rules_and_what_people_said_of_their_loads_are_remembered(tmp_
         assert boiler.runs()
         run.daemon.reload()
         await asyncio.sleep(10)
-        assert [wish.load for wish in run.daemon.wishes] == ["pump"]
+        assert [wish.load for wish in run.daemon.wishes if isinstance(wish, Wish)] == ["pump"]
         assert not boiler.runs()
         assert pump.runs()
     async with running(tmp_path, meter, *parts[1:]) as run:
         await asyncio.sleep(10)
         assert pump.runs()
-        assert [wish.load for wish in run.daemon.wishes] == ["pump"]
+        assert [wish.load for wish in run.daemon.wishes if isinstance(wish, Wish)] == ["pump"]
         assert run.daemon.state.standings[0].tally.starts == 2
