@@ -317,6 +317,7 @@ class House:
             if appliance.load.follow is not None:
                 appliance.phases = appliance.load.follow.ranges[-1].phases
                 appliance.limit_w = appliance.load.follow.ranges[-1].most_w
+            appliance.note_draw(at - 3600.0)
         self.by_name = {load.name: index for index, load in enumerate(site.loads)}
         self.state = core.start(site, at, self.wall.toordinal())
         self.moments: list[Moment] = []
