@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 from loadctl.errors import LoadctlError
 from loadctl.lab.baselines import BASELINES, Baseline, NoDiversion
@@ -42,12 +43,17 @@ class Day:
         return self.none.money - score.money
 
 
-def contest(home: Scenario, trace: Trace, *, others: bool = True, limit_s: float = LIMIT_S) -> Day:
-    """Let one day be lived under all policies. `limit_s`: how long to search for the plan."""
+def contest(
+    home: Scenario, trace: Trace, *, others: bool = True, limit_s: float = LIMIT_S, folder: Path | None = None
+) -> Day:
+    """Let one day be lived under all policies.
+
+    `limit_s`: how long to search for the plan; `folder`: where it is kept.
+    """
     lived = home.on(trace)
     plan, why = None, ""
     try:
-        plan = kept_plan(lived, limit_s=limit_s)
+        plan = kept_plan(lived, limit_s=limit_s, folder=folder)
     except LoadctlError as error:
         why = str(error)
     losses: Mapping[str, float] = {}
@@ -66,20 +72,21 @@ def contest(home: Scenario, trace: Trace, *, others: bool = True, limit_s: float
     return Day(home.name, trace.name, score_home(lived, NoDiversion(), NONE), ours, scores, plan, why, losses)
 
 
-def contests(jobs: Iterable[tuple[Scenario, Trace]], workers: int, *, limit_s: float = LIMIT_S) -> Iterator[Day]:
+def contests(
+    jobs: Iterable[tuple[Scenario, Trace]], workers: int, *, limit_s: float = LIMIT_S, folder: Path | None = None
+) -> Iterator[Day]:
     """Let many days be lived, several at once, and yield them in order."""
-    todo = list(jobs)
+    todo = [(home, trace, limit_s, folder) for home, trace in jobs]
     if workers <= 1 or len(todo) <= 1:
-        for home, trace in todo:
-            yield contest(home, trace, limit_s=limit_s)
+        yield from map(_contest, todo)
         return
     with ProcessPoolExecutor(workers) as pool:
-        yield from pool.map(_contest, [(home, trace, limit_s) for home, trace in todo])
+        yield from pool.map(_contest, todo)
 
 
-def _contest(job: tuple[Scenario, Trace, float]) -> Day:
-    home, trace, limit_s = job
-    return contest(home, trace, limit_s=limit_s)
+def _contest(job: tuple[Scenario, Trace, float, Path | None]) -> Day:
+    home, trace, limit_s, folder = job
+    return contest(home, trace, limit_s=limit_s, folder=folder)
 
 
 def share(saved: Sequence[float], possible: Sequence[float | None]) -> float | None:

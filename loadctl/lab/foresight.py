@@ -53,8 +53,9 @@ GRIDS_S: Mapping[int, tuple[int, ...]] = {1: (60,), 2: (300, 120), 3: (300, 120)
 EMPTY_S = 3600  # a tank is empty, and loses nothing, for whole hours only
 GAP = 0.0005
 LIMIT_S = 60.0
-VERSION = 1  # of the program; plans of another one are made anew
-UNSERVED = 10.0  # money per kWh of a need that cannot be met: never worth it, never impossible
+VERSION = 2  # of the program; plans of another one are made anew
+WIDE = 0.01  # a gap (in money) that is worth another look
+UNSERVED = 1.0  # money per kWh of a need that cannot be met: never worth it, never impossible
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +178,24 @@ def plan(home: Home, *, steps_s: Sequence[int] | None = None, limit_s: float = L
     """Return the best plan for the home's day that is found in `limit_s`. Raises LoadctlError for a trace with gaps.
 
     A coarse plan comes first; each finer grid of `steps_s` is searched near the switchings of the plan before, and the
-    last one as a whole as well, which also tells how much better any plan on it could be.
+    last one as a whole as well, which also tells how much better any plan on it could be. Where that is much, each load
+    in turn is planned anew while the others stay about as they are.
     """
     steps_s = steps_s or GRIDS_S[min(len(home.loads), max(GRIDS_S))]
-    best: Plan | None = None
-    for step_s in steps_s:
-        near = _solved(home, step_s, limit_s / 4, best)
-        best = near if best is None or near.money < best.money else best
+    rough: Plan | None = None
+    for step_s in steps_s if len(steps_s) > 1 else ():
+        rough = _better(_solved(home, step_s, limit_s / 4, rough), rough)
     whole = _solved(home, steps_s[-1], limit_s)
-    return replace(whole if best is None or whole.money < best.money else best, bound=whole.bound)
+    best = replace(_better(whole, rough), bound=whole.bound)
+    for load in home.loads if len(home.loads) > 1 else ():
+        if best.gap > WIDE:
+            found = _solved(home, steps_s[-1], limit_s / 4, best, load)
+            best = replace(_better(best, found), bound=whole.bound)
+    return best
+
+
+def _better(one: Plan, other: Plan | None) -> Plan:
+    return other if other is not None and other.money < one.money else one
 
 
 def kept_plan(home: Home, *, limit_s: float = LIMIT_S, folder: Path | None = None) -> Plan:
@@ -213,8 +223,9 @@ def _fingerprint(home: Home, limit_s: float) -> str:
     """Return what names all that a plan depends on."""
     rules = [
         (
-            *(load.name, load.power_w, load.min_on_s, load.min_off_s, load.windows, load.needs, load.follow),
-            *(load.max_starts, load.daily_runtime_s, load.daily_energy_wh),
+            *(load.name, load.power_w, load.min_on_s, load.min_off_s, load.max_starts, repr(load.windows)),
+            *(load.daily_runtime_s, load.daily_energy_wh, load.follow is not None and least_w(load)),
+            *((each.since, each.due, each.need.energy_wh, each.need.runtime_s) for each in wanted(load, home)),
         )
         for load in home.loads
     ]
@@ -223,8 +234,8 @@ def _fingerprint(home: Home, limit_s: float) -> str:
     return hashlib.sha256(repr(made_of).encode()).hexdigest()[:24]
 
 
-def _solved(home: Home, step_s: int, limit_s: float, like: Plan | None = None) -> Plan:
-    """Solve one grid; `like`: only switchings within `NEAR_S` of this plan's are looked at."""
+def _solved(home: Home, step_s: int, limit_s: float, like: Plan | None = None, free: Load | None = None) -> Plan:
+    """Solve one grid; `like`: only switchings within `NEAR_S` of this plan's are looked at, but for those of `free`."""
     follows = any(load.follow is not None for load in home.loads)
     grid = _grid(home, step_s, min(step_s, FOLLOW_S) if follows else step_s)
     model = Model()
@@ -236,7 +247,7 @@ def _solved(home: Home, step_s: int, limit_s: float, like: Plan | None = None) -
             _need(model, grid, switch, period)
         if isinstance(keys, TankKeys):
             tanks[switch.load.name] = _tank(model, grid, home, switch, keys)
-        if like is not None:
+        if like is not None and switch.load is not free:
             _keep_near(model, grid, switch, like)
     _imports(model, grid, home, switches)
     values, money, bound = model.solve(GAP, limit_s)
@@ -256,10 +267,10 @@ def _solved(home: Home, step_s: int, limit_s: float, like: Plan | None = None) -
 def _keep_near(model: Model, grid: Grid, switch: Switch, like: Plan) -> None:
     """Fix what is on and off where the other plan switches nothing nearby."""
     theirs = like.on[switch.load.name]
-    before, after = max(1, NEAR_S // grid.step_s), max(1, NEAR_S // grid.step_s)
+    near = max(1, NEAR_S // grid.step_s)
     wide = [theirs[step * grid.step_s // like.step_s] for step in range(grid.steps)]
     for step in range(grid.steps):
-        around = wide[max(0, step - before) : step + after + 1]
+        around = wide[max(0, step - near) : step + near + 1]
         if all(around):
             model.lower[switch.on[step]] = 1.0
         elif not any(around):

@@ -27,8 +27,9 @@ from loadctl.lab.score import Score
 from loadctl.lab.wanted import START_COSTS
 from loadctl.outlook.tariff import Tariff
 
-WAITING, CLOUD, PARTIAL, NEEDS, SWITCHING, HEAT = CAUSES = (
-    "waiting",
+BEFORE, AFTER, HELD, PARTIAL, NEEDS, SWITCHING, HEAT = CAUSES = (
+    "waiting to start",
+    "waiting to stop",
     "minimum times",
     "thresholds and partial sun",
     "needs at the last moment",
@@ -37,26 +38,26 @@ WAITING, CLOUD, PARTIAL, NEEDS, SWITCHING, HEAT = CAUSES = (
 )
 # What a load that draws from the grid is said to do. What is not here runs because a need presses.
 BOUGHT = {
-    Verdict.WAIT_OFF: WAITING,
-    Verdict.SETTLING: WAITING,
-    Verdict.BUSY: WAITING,
-    Verdict.STOP: WAITING,
-    Verdict.YIELD: WAITING,
-    Verdict.START: WAITING,
-    Verdict.HELD_ON: CLOUD,
+    Verdict.WAIT_OFF: AFTER,
+    Verdict.SETTLING: AFTER,
+    Verdict.BUSY: AFTER,
+    Verdict.STOP: AFTER,
+    Verdict.YIELD: AFTER,
+    Verdict.START: BEFORE,
+    Verdict.HELD_ON: HELD,
     Verdict.RUN: PARTIAL,
     Verdict.CHEAP: PARTIAL,
 }
 # What a load is said to do while the plan takes sun with it. What is not here has had enough or cannot.
 MISSED = {
-    Verdict.WAIT_ON: WAITING,
-    Verdict.ROOM: WAITING,
-    Verdict.SETTLING: WAITING,
-    Verdict.BUSY: WAITING,
-    Verdict.START: WAITING,
-    Verdict.STOP: WAITING,
-    Verdict.YIELD: WAITING,
-    Verdict.HELD_OFF: CLOUD,
+    Verdict.WAIT_ON: BEFORE,
+    Verdict.ROOM: BEFORE,
+    Verdict.SETTLING: BEFORE,
+    Verdict.BUSY: BEFORE,
+    Verdict.START: BEFORE,
+    Verdict.STOP: BEFORE,
+    Verdict.YIELD: BEFORE,
+    Verdict.HELD_OFF: HELD,
     Verdict.REST: PARTIAL,
     Verdict.RUN: PARTIAL,  # a car that takes less than the plan
     Verdict.HELD_ON: PARTIAL,

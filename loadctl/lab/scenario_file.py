@@ -18,12 +18,14 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass as keys_dataclass
 
 from loadctl.config import text as yaml_text
-from loadctl.config.findings import Findings, nearest
+from loadctl.config.findings import Findings, nearest, spell_path
+from loadctl.config.findings import Path as KeyPath
 from loadctl.config.keys_common import STRICT
 from loadctl.config.validate import checked
 from loadctl.controller import Controller
 from loadctl.core.units import Unit, read
 from loadctl.core.values import Load
+from loadctl.errors import ConfigError, Fault
 from loadctl.lab.appliances import Boiler, DailyCar, HeatPump, Plain
 from loadctl.lab.house import Draw
 from loadctl.lab.replay import Machine
@@ -152,6 +154,7 @@ class Scenario:
     name: str
     file: Path
     data: Mapping[str, Any]
+    places: Mapping[KeyPath, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def zone(self) -> tzinfo | None:
@@ -177,14 +180,18 @@ class Scenario:
             site = {"timezone": _zone_name(first), **(rules or {}).get("site", {})}
             whole = {**(rules or {}), "site": site}
             make = lambda: Controller.from_dict(whole)  # noqa: E731
-        controller = make()
+        try:
+            controller = make()
+        except ConfigError as error:
+            raise error if isinstance(rules, str) else self._placed(error) from error
         loads = controller.house.site.loads
         keys = self._appliances(data.get("house") or {}, loads)
         midnight = first.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
         return Home(self.name, trace, seed, controller, make, loads, keys, midnight)
 
     def _appliances(self, data: Mapping[str, Any], loads: tuple[Load, ...]) -> dict[str, ApplianceKeys]:
-        findings = Findings(str(self.file))
+        last_line = max((line for line, _ in self.places.values()), default=1)
+        findings = Findings(str(self.file), last_line, dict(self.places))
         for name in data:
             if name not in {load.name for load in loads}:
                 hint = nearest(name, [load.name for load in loads])
@@ -192,6 +199,17 @@ class Scenario:
         found = {load.name: self._appliance(load, data.get(load.name), findings) for load in loads}
         findings.raise_if_any()
         return {name: keys for name, keys in found.items() if keys is not None}
+
+    def _placed(self, error: ConfigError) -> ConfigError:
+        """Return the faults of the rules with their places in this file."""
+        lines = {spell_path(path): place for path, place in self.places.items()}
+        faults = []
+        for fault in error.faults:
+            path = f"rules.{fault.path}".rstrip(".")
+            near = max((known for known in lines if path.startswith(known)), key=len, default="")
+            line, column = lines.get(near, (1, 1))
+            faults.append(Fault(str(self.file), line, column, path, fault.message))
+        return ConfigError(faults)
 
     def _appliance(self, load: Load, data: Any, findings: Findings) -> ApplianceKeys | None:
         if data is None:
@@ -240,7 +258,7 @@ def read_scenario(path: Path) -> Scenario:
         if key not in KEYS:
             findings.fault((key,), f"`{key[:40]}` is not a key here; {nearest(key[:40], KEYS)}")
     findings.raise_if_any()
-    return Scenario(path.stem, path, data)
+    return Scenario(path.stem, path, data, findings.places)
 
 
 def _guessed(load: Load) -> ApplianceKeys:
