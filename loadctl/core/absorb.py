@@ -118,6 +118,8 @@ def _follows(load: Load, standing: Standing, report: Report, at: float, answers:
     It has a meter of its own, so that nobody's kettle can be taken for its step.
     """
     pause_s = load.follow.every_s if load.follow else 0.0
+    if standing.command_id is not None and not answers:
+        return standing  # read before it was done: it says nothing of the new setting
     if answers:
         waited_s = pause_s if standing.shown_at is None else standing.shown_at - standing.asked_at
         standing = replace(standing, command_id=None, shown_at=report.read_at + waited_s)

@@ -216,7 +216,9 @@ def _power(index: int, site: Site, standing: Standing, stock: Stock | None, ledg
     draws_w = own_w(load, standing) if standing.phase is ON and standing.settled_at is None else 0.0
     headroom_w = inf
     if site.max_import_w is not None:
-        headroom_w = site.max_import_w - stock.grid_w - stock.pending_w - ledger.rise_w
+        # What the battery gives while power flows out will flow no longer when that is used here.
+        grid_w = stock.grid_w if stock.grid_w >= 0 else min(0.0, stock.drawn_w)
+        headroom_w = site.max_import_w - grid_w - stock.pending_w - ledger.rise_w
     return Power(
         free_w,
         stock.room_w[index],
