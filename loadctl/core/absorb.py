@@ -85,13 +85,21 @@ def _missed(load: Load, standing: Standing, report: Report, at: float, answers: 
     if answers and standing.phase in (STARTING, STOPPING):
         return fail(load, standing, at, detail, was_on=None)
     if answers:
-        standing = replace(standing, command_id=None)  # it is as it was set before, and is looked at again
+        standing = _not_done(load, standing, at)
     missed = standing.missed + 1
     if missed >= PATIENCE and standing.phase in (ON, OFF):
         # nothing is known to have failed but the line: no penalty, it goes on when the device is seen again
         was_on = standing.was_on
         return replace(fail(load, standing, at, detail, was_on), failures=standing.failures, retry_at=None)
     return replace(standing, missed=missed, detail=detail)
+
+
+def _not_done(load: Load, standing: Standing, at: float) -> Standing:
+    """Return the standing of a running load whose new setting failed: it may draw the more of before and now."""
+    fell_w = max(0.0, -standing.change_w)
+    if standing.target_w is None or fell_w == 0.0:
+        return replace(standing, command_id=None)
+    return change(load, standing, at, command_id=None, target_w=standing.target_w + fell_w, change_w=0.0)
 
 
 def _measured(load: Load, standing: Standing, report: Report, at: float) -> Standing:
@@ -130,7 +138,8 @@ def _follows(load: Load, standing: Standing, report: Report, at: float, answers:
     if report.limit_w is not None and report.limit_w > 0 and standing.command_id is None:
         limit_w = report.limit_w * used_share(standing)
         if standing.target_w is None or abs(limit_w - standing.target_w) > SAME_SHARE * standing.target_w:
-            standing = change(load, standing, at, target_w=limit_w)  # set by somebody else, or not as we wished
+            # Set by somebody else, or not as we wished: no change of ours is on its way.
+            standing = change(load, standing, at, target_w=limit_w, change_w=0.0)
     draws = report.watts is not None and report.watts >= ARRIVED_SHARE * (standing.target_w or math.inf)
     if draws:
         seen_by = report.read_at + pause_s

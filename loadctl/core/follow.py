@@ -69,7 +69,9 @@ def settings(load: Load, standing: Standing, sight: Sight, may: Allowance) -> Se
     set_w = standing.target_w or range_.least_w
     scale = set_w / draws_w if draws_w > set_w else 1.0  # where the voltage is high it draws more than it is set to
     cap_w = may.cap_w * scale
-    if standing.shown_at is not None and not may.all_in:
+    if standing.shown_at is not None and may.all_in:
+        return _changed(range_, standing, set_w, set_w, cap_w)
+    if standing.shown_at is not None:
         before_w = may.grid_w if standing.grid_before_w is None else standing.grid_before_w
         unexplained_w = may.grid_w - max(0.0, before_w) - max(standing.change_w, 0.0)
         wanted_w = set_w - unexplained_w if unexplained_w > FALL_W else set_w

@@ -146,8 +146,10 @@ def _watched(load: Load, standing: Standing, mark: Mark, plan: Plan, tick: Tick,
     if need.full and mark.met is None and done(load, standing):
         mark = replace(mark, met=tick.wall.timestamp())
     if need.every_days > 1 and left_s(load, standing, mark, tick.at, tick.inputs) <= 0:
-        due = next_due(need, tick, tick.wall.toordinal())  # the days count from when it was met
-        return mark if due == mark.due else Mark(need, due, tallied(load, standing, tick.at))
+        # The days count from when it was met; what it has then is not counted again.
+        anew = Mark(need, next_due(need, tick, tick.wall.toordinal()), tallied(load, standing, tick.at))
+        stays_met = done(load, standing) if need.full else left_s(load, standing, anew, tick.at, tick.inputs) <= 0
+        return mark if stays_met and anew.due == mark.due else anew
     waits = away and not mark.boost
     if not mark.forced and not waits and _at_last(load, standing, mark, plan, tick):
         mark = replace(mark, forced=True)

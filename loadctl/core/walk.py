@@ -14,7 +14,18 @@ from typing import Any, NamedTuple
 from loadctl.core.absorb import move, set_to, started
 from loadctl.core.calendar import is_open
 from loadctl.core.conditions import weigh
-from loadctl.core.follow import Allowance, Setting, appetite_w, fair_w, first, modest, patient, settings, usable
+from loadctl.core.follow import (
+    Allowance,
+    Setting,
+    appetite_w,
+    fair_w,
+    first,
+    in_force,
+    modest,
+    patient,
+    settings,
+    usable,
+)
 from loadctl.core.judge import A_MOMENT_S, Look, Sight, blocked, judge, refuses_off
 from loadctl.core.needs import pressing, wanting
 from loadctl.core.surplus import Stock, least_w, own_w, rested, spared_w, tallied
@@ -407,7 +418,7 @@ def _fit_the_fuse(site: Site, standings: Sequence[Standing], stock: Stock, max_i
             continue  # it is told again in its time; no relief to count on
         if standing.phase is ON:
             draws_w = own_w(load, standing)
-            if over_w <= spared_w(load, draws_w):
+            if load.follow is not None and over_w <= draws_w - in_force(load, standing).least_w:
                 ledger.caps_w[index] = draws_w - over_w
                 ledger.fused[index] = True
             else:

@@ -154,7 +154,7 @@ async def test_a_strict_charge_point_has_nothing_to_find_fault_with(modules: Pat
 
         report = await driver.apply(Command(1, "car", 2300.0, phases=1, lease_s=120.0, amps=10.0))
         assert (report.on, report.limit_w, report.source) == (True, 2300.0, Source.US)
-        working, safe = (row["csChargingProfiles"] for row in box.heard("SetChargingProfile"))
+        safe, working = (row["csChargingProfiles"] for row in box.heard("SetChargingProfile"))
         assert (working["stackLevel"], safe["stackLevel"]) == (3, 0)
         assert working["chargingSchedule"]["chargingSchedulePeriod"] == [{"startPeriod": 0, "limit": 10.0}]
         assert working["chargingSchedule"]["duration"] in {120, 121}
@@ -176,7 +176,7 @@ async def test_a_strict_charge_point_has_nothing_to_find_fault_with(modules: Pat
             row["csChargingProfiles"]["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"]
             for row in box.heard("SetChargingProfile")
         ]
-        assert limits == [10.0, 0.0, 6.5]
+        assert limits == [0.0, 10.0, 6.5]
 
         pausing = asyncio.create_task(driver.apply(Command(3, "car", 0.0)))
         await until(lambda: len(box.heard("SetChargingProfile")) == 4)

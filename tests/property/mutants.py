@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC
 
 from loadctl.core.step import step
-from loadctl.core.values import Load, Outcome, Phase, Sample, Site, State, Tick, Verdict
+from loadctl.core.values import Away, Load, Outcome, Phase, Sample, Site, State, Tick, Verdict
 from tests.house import Policy
 
 
@@ -33,6 +33,39 @@ def misreads_site(**rule: object) -> Policy:
         return step(replace(site, **rule), state, tick)  # type: ignore[arg-type]
 
     return policy
+
+
+def forgets_follow(**follow: object) -> Policy:
+    """A core that reads these keys of every load that follows the sun wrongly, e.g. `every_s=0.0`."""
+
+    def altered(load: Load) -> Load:
+        return load if load.follow is None else replace(load, follow=replace(load.follow, **follow))  # type: ignore[arg-type]
+
+    def policy(site: Site, state: State, tick: Tick) -> Outcome:
+        return step(replace(site, loads=tuple(altered(load) for load in site.loads)), state, tick)
+
+    return policy
+
+
+def sees_no_import(site: Site, state: State, tick: Tick) -> Outcome:
+    """What the house buys is not seen: nothing ever falls."""
+    grid_w = None if tick.sample is None else tick.sample.grid_w
+    return step(site, state, tick if grid_w is None else _seen(tick, grid_w=min(grid_w, 0.0)))
+
+
+def overlooks_the_battery(site: Site, state: State, tick: Tick) -> Outcome:
+    """What the battery gives is the sun's."""
+    return step(site, state, _seen(tick, battery_w=0.0))
+
+
+def lives_for_the_day(site: Site, state: State, tick: Tick) -> Outcome:
+    """Nothing is expected of the hours to come."""
+    return step(site, state, replace(tick, outlook=replace(tick.outlook, slots=())))
+
+
+def puts_off(site: Site, state: State, tick: Tick) -> Outcome:
+    """Needs can wait, as if nobody was at home."""
+    return step(site, state, replace(tick, wishes=(*tick.wishes, Away())))
 
 
 def _seen(tick: Tick, **value: object) -> Tick:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadctl.core.judge import refuses_off
-from loadctl.core.values import Command, Load, Phase, Sample, Source, Verdict
+from loadctl.core.values import Battery, Command, Load, Phase, Sample, Source, Verdict
 from tests.house import Appliance, House, Moment
 
 EPS_S = 1e-6
@@ -76,6 +76,7 @@ def orders(house: House) -> Iterator[Order]:
 def minimum_times(house: House) -> list[str]:
     """1: no run of ours shorter than `min_on`, no pause shorter than `min_off`, no compressor's rest cut short."""
     broken = []
+    set_anew = _set_anew(house)
     for appliance in house.appliances:
         load = appliance.load
         for index, change in enumerate(appliance.changes):
@@ -91,8 +92,8 @@ def minimum_times(house: House) -> list[str]:
                 continue
             if before.at > change.asked_at or not _could_know(house, appliance, index):
                 continue
-            if change.on and change.verdict not in TURNS_ON | SAFE:
-                continue  # it went off by itself while a new power for it was on its way
+            if change.on and (load.name, change.asked_at) in set_anew:
+                continue  # it went off by itself, and nobody had told us when it was given a new power
             lasted_s = change.at - before.at
             lost = change.verdict is Verdict.FAULT and _blind_or_stopping(house, change.asked_at)
             if not (change.on or lost) and lasted_s < load.min_on_s - EPS_S and change.verdict not in MAY_END_A_RUN:
@@ -104,6 +105,11 @@ def minimum_times(house: House) -> list[str]:
             ):
                 broken.append(f"{load.name} paused {lasted_s:g} of {load.min_off_s:g} s, ended by {change.verdict}")
     return broken
+
+
+def _set_anew(house: House) -> set[tuple[str, float]]:
+    """Return which load got a new power when, as one that runs."""
+    return {(order.load.name, order.moment.tick.at) for order in orders(house) if order.sets_anew}
 
 
 def _blind_or_stopping(house: House, at: float) -> bool:
@@ -130,10 +136,12 @@ def starts_a_day(house: House) -> list[str]:
     """1: not more than `max_starts` of ours on a day of the site, except by hand and to be safe."""
     wall = {moment.tick.at: moment.tick.wall.date() for moment in house.moments}
     broken = []
+    set_anew = _set_anew(house)
     for appliance in house.appliances:
         days: dict[object, int] = {}
         for change in appliance.changes:
-            if change.on and change.source is Source.US and change.verdict not in MAY_CUT_A_PAUSE:
+            ours = change.source is Source.US and (appliance.load.name, change.asked_at) not in set_anew
+            if change.on and ours and change.verdict not in MAY_CUT_A_PAUSE:
                 day = wall[change.asked_at]
                 days[day] = days.get(day, 0) + 1
         most = appliance.load.max_starts
@@ -177,7 +185,7 @@ def _left_for(
     house: House, moment: Moment, sample: Sample, index: int, seen: dict[str, bool | None], told_w: dict[int, float]
 ) -> float:
     """Return what is left for a load: the reading, our draw in it given back, every other taker taken away."""
-    left_w = -(sample.grid_w or 0.0) - house.site.reserve_w
+    left_w = -(sample.grid_w or 0.0) - house.site.reserve_w + _of_the_battery(house.site.loads[index].battery, sample)
     shown_at = sample.read_at - house.meter.lag_s
     for other, appliance in enumerate(house.appliances):
         shown_w = appliance.draw_at(shown_at)
@@ -189,6 +197,17 @@ def _left_for(
         elif shown_w and seen[appliance.load.name] is not False:
             left_w -= shown_w
     return left_w
+
+
+def _of_the_battery(battery: Battery, sample: Sample) -> float:
+    """Return what the battery takes or, negative, gives, as far as it is not this load's."""
+    charges_w, soc_pct = -(sample.battery_w or 0.0), sample.soc_pct or 0.0
+    claims, discharges = (
+        limit is not None and soc_pct >= limit - battery.band_pct
+        for limit in (battery.claim_above_pct, battery.discharge_above_pct)
+    )
+    found_w = charges_w if charges_w < 0 or claims else 0.0
+    return found_w + max(battery.discharge_w, -charges_w) if discharges else found_w
 
 
 def _will_draw_w(appliance: Appliance, at: float, told_w: float | None) -> float:
@@ -215,7 +234,7 @@ def fuse(house: House, give_w: float = 1.0) -> list[str]:
             shed_at = at  # seen off just now, and the meter has yet to show it
         for command in moment.outcome.commands:
             index = house.by_name[command.load]
-            limit_w = told_w.get(index, house.appliances[index].limit_w)
+            limit_w = max(told_w.get(index, 0.0), house.appliances[index].limit_w)  # or what a hand has set since
             sets_anew = moment.outcome.state.standings[index].phase is Phase.ON
             if command.watts and not (sets_anew and command.watts <= limit_w):
                 more.append(command.load)
@@ -226,7 +245,7 @@ def fuse(house: House, give_w: float = 1.0) -> list[str]:
             continue
         if more and sample.grid_w > most_w + give_w:
             broken.append(f"{at:g}: {more[0]} is switched on at {sample.grid_w:g} W import")
-        if more:
+        if more and not _off_unknown(house, moment):
             coming_w = _coming(house, moment, sample, told_w)
             if coming_w > most_w + give_w and not set(moment.outcome.verdicts) & {Verdict.SHED}:
                 broken.append(f"{at:g}: {more[0]} would make it {coming_w:g} W import")
@@ -243,11 +262,21 @@ def fuse(house: House, give_w: float = 1.0) -> list[str]:
     return broken
 
 
+def _off_unknown(house: House, moment: Moment) -> bool:
+    """Tell if something went off by itself that is still believed on: it may come back with a new power."""
+    return any(
+        standing.phase == "on" and not appliance.on_at(moment.tick.at)
+        for appliance, standing in zip(house.appliances, moment.outcome.state.standings, strict=True)
+    )
+
+
 def _coming(house: House, moment: Moment, sample: Sample, told_w: dict[int, float]) -> float:
     """Return the import to expect once all that is on or going on draws."""
     shown_at = sample.read_at - house.meter.lag_s
     coming_w = sample.grid_w or 0.0
     for index, (appliance, standing) in enumerate(zip(house.appliances, moment.outcome.state.standings, strict=True)):
+        if standing.phase == "on" and standing.settled_at is None and appliance.load.follow is None:
+            continue  # it draws what it draws, with its thermostat open or not
         coming_w -= appliance.draw_at(shown_at)
         if standing.phase in {"on", "starting"}:
             coming_w += _will_draw_w(appliance, moment.tick.at, told_w.get(index))
@@ -271,6 +300,8 @@ def priority(house: House, calm_s: float = 60.0, give_w: float = 1.0) -> list[st
     stirred_at = house.began
     last: tuple[object, ...] = ()
     for moment in house.moments:
+        if house.cells is not None:
+            return []  # what is free differs from load to load then
         now = (*(appliance.draw_at(moment.tick.at) for appliance in house.appliances), house.net_at(moment.tick.at))
         if now != last:
             last, stirred_at = now, moment.tick.at

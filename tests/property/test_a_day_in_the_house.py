@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from loadctl.core.values import Mode, Need
 from tests.house import House, Mood
 from tests.property.promises import blindness, calm, fuse, minimum_times, outage, sane, starts_a_day
-from tests.property.strategies import SUNS_W, Life, lives, near_midnight
+from tests.property.promises_follow import phases_rest, settable
+from tests.property.strategies import NEEDS, SUNS_W, Life, lives, near_midnight
 
-PROMISES = (minimum_times, starts_a_day, blindness, outage, calm, sane)
+PROMISES = (minimum_times, starts_a_day, blindness, outage, calm, sane, settable, phases_rest)
 WHICH = st.integers(0, 3)
 
 
@@ -24,7 +27,7 @@ class Day(RuleBasedStateMachine):
     @initialize(any_life=lives(), hours=st.sampled_from((0.0, 0.0, 9.9)))
     def move_in(self, any_life: Life, hours: float) -> None:
         begin = near_midnight() if hours else any_life.begin + timedelta(minutes=1)
-        self.house = House(any_life.site, any_life.devices, any_life.meter, seed=any_life.seed, begin=begin)
+        self.house = replace(any_life, begin=begin, sun_w=0.0).house()
 
     def turn(self, knob: str, value: object, load: int | None = None) -> None:
         assert self.house is not None
@@ -71,6 +74,34 @@ class Day(RuleBasedStateMachine):
     @rule(load=WHICH, on=st.sampled_from((True, False, None)))
     def wish(self, load: int, on: bool | None) -> None:
         self.turn("wish", on, load)
+
+    @rule(load=WHICH, how=st.sampled_from((None, *Mode)))
+    def choose(self, load: int, how: Mode | None) -> None:
+        self.turn("mode", how, load)
+
+    @rule(load=WHICH, need=st.sampled_from((None, *NEEDS)))
+    def boost(self, load: int, need: Need | None) -> None:
+        self.turn("boost", need, load)
+
+    @rule(load=WHICH, gone=st.booleans())
+    def drive_off(self, load: int, gone: bool) -> None:
+        self.turn("away", gone, load)
+
+    @rule(load=WHICH, full=st.booleans())
+    def fill(self, load: int, full: bool) -> None:
+        self.turn("warm", full, load)
+
+    @rule(load=WHICH, watts=st.sampled_from((1380.0, 3680.0, 11040.0)))
+    def set_at_the_device(self, load: int, watts: float) -> None:
+        self.turn("dial", watts, load)
+
+    @rule(away=st.booleans())
+    def leave(self, away: bool) -> None:
+        self.turn("away", away)
+
+    @rule(degrees=st.sampled_from((None, 20.0, 46.0, 49.0, 70.0)))
+    def tank_is(self, degrees: float | None) -> None:
+        self.turn("tank", degrees)
 
     @rule(seconds=st.sampled_from((-20.0, -1.0, 0.0, 20.0)))
     def set_the_clock(self, seconds: float) -> None:

@@ -4,22 +4,48 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from loadctl.core.step import start, step
-from loadctl.core.values import Command, Outcome, Report, Sample, Site, Source, State, Tick, Verdict, Wish
+from loadctl.core.values import (
+    AnyWish,
+    Away,
+    Battery,
+    Boost,
+    Clock,
+    Command,
+    Daylight,
+    Follow,
+    Input,
+    Level,
+    Mode,
+    ModeWish,
+    Need,
+    Outcome,
+    Outlook,
+    Report,
+    Sample,
+    Site,
+    Slot,
+    Source,
+    State,
+    Tick,
+    Verdict,
+    Wish,
+)
 from tests.house import House, Policy, Turn, switch
 from tests.property import mutants
 from tests.property.promises import minimum_times, sane
-from tests.property.strategies import Life, jumps, lives
+from tests.property.strategies import COLD, NEEDS, ONE_PHASE, THREE_PHASES, Life, jumps, lives
 from tests.property.test_promises import FLICKER, life
 
 Decided = tuple[float, tuple[Verdict, ...], tuple[Command, ...]]
 
 OLD = datetime(1970, 1, 1, 0, 0, 7, tzinfo=UTC)
+LATER = datetime(2025, 6, 18, 10, 0, tzinfo=UTC)
 SPRING = datetime(2025, 3, 30, 0, 55, tzinfo=UTC)  # five minutes before summer time begins
 AUTUMN = datetime(2025, 10, 26, 0, 55, tzinfo=UTC)
 
@@ -125,7 +151,7 @@ WATTS = st.one_of(st.none(), st.floats(-1e5, 1e5))
 AGES_S = st.sampled_from((0.0, 0.5, 5.0, 100.0, 5000.0, -3.0))
 REPORTS = st.builds(
     Report,
-    load=st.sampled_from(("boiler", "heat_pump", "a load of last year")),
+    load=st.sampled_from(("boiler", "heat_pump", "car", "car", "a load of last year")),
     read_at=AGES_S,  # turned into a moment below
     command_id=st.one_of(st.none(), st.integers(-1, 6)),
     on=st.sampled_from((None, True, False)),
@@ -138,6 +164,8 @@ REPORTS = st.builds(
     available=st.booleans(),
     satisfied=st.sampled_from((None, True, False)),
     error=st.sampled_from((None, None, "unreachable", "refused", "garbled", "odd")),
+    phases=st.sampled_from((None, None, 1, 2, 3)),
+    need_left_wh=st.sampled_from((None, None, 0.0, 500.0, 1e6)),
 )
 SAMPLES = st.builds(
     Sample,
@@ -150,7 +178,43 @@ SAMPLES = st.builds(
     grid_up=st.sampled_from((None, True, True, False)),
     generator=st.sampled_from((None, False, True)),
 )
-WISHES = st.builds(Wish, st.sampled_from(("boiler", "car", "nobody")), st.booleans(), st.sampled_from((None, 0.0, 1e9)))
+LOADS = st.sampled_from(("boiler", "heat_pump", "car", "nobody"))
+UNTIL = st.sampled_from((None, 0.0, 1e9))
+WISHES: st.SearchStrategy[AnyWish] = st.one_of(
+    st.builds(Wish, LOADS, st.booleans(), UNTIL),
+    st.builds(ModeWish, LOADS, st.sampled_from(Mode), UNTIL),
+    st.builds(Boost, LOADS, st.sampled_from(NEEDS), st.sampled_from((OLD.toordinal(), OLD.toordinal() + 2)), UNTIL),
+    st.builds(Away, UNTIL),
+)
+INPUTS = st.dictionaries(st.just("tank"), st.builds(Input, st.floats(-1e9, 1e9), AGES_S, st.sampled_from((0.0, 60.0))))
+PRICES = st.floats(-10, 10)
+
+
+def daylight(day: int, rise_s: float, set_s: float) -> tuple[int, Daylight]:
+    """Return the light of a day near LATER, be it night all day."""
+    begin = LATER.timestamp() + 86400.0 * day
+    return LATER.toordinal() + day, Daylight(begin + rise_s, begin + set_s)
+
+
+OUTLOOKS = st.builds(
+    Outlook,
+    PRICES,
+    PRICES,
+    st.lists(
+        st.builds(
+            Slot,
+            st.integers(-3, 30).map(lambda hour: LATER.timestamp() + 3600.0 * hour),
+            st.sampled_from((60.0, 900.0, 3600.0)),
+            st.one_of(st.none(), st.floats(-1e5, 1e5)),
+            PRICES,
+            PRICES,
+        ),
+        max_size=4,
+    ).map(tuple),
+    st.lists(st.tuples(st.integers(-2, 2), st.floats(0, 86400), st.floats(0, 86400)), max_size=2).map(
+        lambda days: dict(daylight(*day) for day in days)
+    ),
+)
 
 
 @given(
@@ -161,21 +225,33 @@ WISHES = st.builds(Wish, st.sampled_from(("boiler", "car", "nobody")), st.boolea
             st.lists(REPORTS, max_size=4),
             st.lists(WISHES, max_size=2),
             st.booleans(),
+            INPUTS,
+            OUTLOOKS,
         ),
         max_size=40,
-    )
+    ),
+    st.sampled_from((OLD, LATER)),
+    st.sampled_from((None, 5000.0)),
 )
-def test_nothing_that_is_told_makes_it_fall(chaos):
-    """A late or odd report is an observation, never an error."""
-    loads = (switch("boiler", max_starts=3, safe_on=True), switch("heat_pump", 800.0, compressor=True, min_off_s=60.0))
-    site = Site(loads, max_import_w=5000.0)
-    state, at = start(site, 0.0, OLD.toordinal()), 0.0
+def test_nothing_that_is_told_makes_it_fall(chaos, begin, max_import_w):
+    """A late or odd report is an observation, never an error; and so is every price, every sun and every wish."""
+    follow = Follow((ONE_PHASE, THREE_PHASES), phase_up_s=5.0, phase_down_s=2.0, phase_pause_s=3.0)
+    level = Need(Clock(sun="sunset", offset_s=-3600.0), level=Level("tank", 55.0, 100.0))
+    loads = (
+        switch("boiler", max_starts=3, safe_on=True, when=COLD, worth=0.1, needs=(level, *NEEDS[:2])),
+        switch("heat_pump", 800.0, compressor=True, min_off_s=60.0, needs=NEEDS[2:4], daily_energy_wh=500.0),
+        switch("car", 11040.0, start_w=1380.0, follow=follow, needs=NEEDS[4:], battery=Battery(50.0, 60.0, 500.0)),
+    )
+    site = Site(loads, max_import_w=max_import_w)
+    state, at = start(site, 0.0, begin.toordinal()), 0.0
     last_id = 0
-    for after_s, sample, reports, wishes, shutdown in chaos:
+    for after_s, sample, reports, wishes, shutdown, inputs, outlook in chaos:
         at += after_s
+        wall = begin + timedelta(seconds=at)
+        known = {name: replace(one, read_at=at - one.read_at) for name, one in inputs.items()}
         told = tuple(replace(report, read_at=at - report.read_at) for report in reports)
         seen = None if sample is None else replace(sample, read_at=at - sample.read_at)
-        outcome = step(site, state, Tick(at, OLD, seen, told, tuple(wishes), shutdown))
+        outcome = step(site, state, Tick(at, wall, seen, told, tuple(wishes), shutdown, known, outlook))
         state = outcome.state
         assert len({command.load for command in outcome.commands}) == len(outcome.commands)
         assert all(command.id > last_id for command in outcome.commands)
