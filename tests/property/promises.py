@@ -324,7 +324,7 @@ def blindness(house: House) -> list[str]:
     """4: nothing starts while blind; after `hold` and one tick every load is told to be safe; no number is made up."""
     broken = []
     good = None
-    late = 0
+    late, late_at = 0, house.began
     told_off: dict[str, float] = {}
     by_hand: dict[str, float] = {}
     for moment in house.moments:
@@ -351,6 +351,7 @@ def blindness(house: House) -> list[str]:
             if command.watts and not safe_on and outcome.verdicts[index] is not Verdict.HAND:
                 broken.append(f"{at:g}: {command.load} switched on while blind by {outcome.verdicts[index]}")
         late = late + 1 if blind_s > house.site.hold_s + EPS_S else 0
+        late_at = at if late <= 1 else late_at  # a machine that stood still could switch nothing
         if late < 2:
             continue
         for load, standing, verdict in zip(house.site.loads, outcome.state.standings, outcome.verdicts, strict=True):
@@ -358,7 +359,7 @@ def blindness(house: House) -> list[str]:
             excused = verdict is Verdict.HAND or at - told_off.get(load.name, -math.inf) < RETRY_S
             if standing.phase in {"on", "starting"} and not load.safe_on and not excused:
                 broken.append(f"{at:g}: blind for {blind_s:g} s past max_age and {load.name} stays on: {verdict}")
-        broken += _still_drawing(house, moment, blind_s - house.site.hold_s, by_hand)
+        broken += _still_drawing(house, moment, at - late_at, by_hand)
     return broken
 
 
