@@ -15,12 +15,24 @@ from loadctl.lab.trace import Moment, Trace, read_csv
 SHORTEST_S = 6 * 3600.0  # a stub at either end of a trace is no day
 
 
+def clock_of(path: Path) -> tzinfo:
+    """Return the clock that a trace is written in: a zone without summer time, UTC if it does not say."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            first = next(csv.DictReader(file), None) or {}
+        offset = datetime.fromisoformat(first.get("time") or "").utcoffset()
+    except (OSError, UnicodeDecodeError, ValueError):
+        return UTC  # whoever reads it says what is wrong with it
+    hours = round(offset.total_seconds() / 3600) if offset else 0
+    return ZoneInfo(f"Etc/GMT{-hours:+d}" if hours else "UTC")
+
+
 def days(path: Path, zone: tzinfo | None = None) -> list[Trace]:
     """Read a trace and cut it at local midnight; `zone` None: by the clock of its first row.
 
     Raises LoadctlError that says where and what is wrong with it.
     """
-    trace = read_csv(path, zone or _clock_of(path))
+    trace = read_csv(path, zone or clock_of(path))
     cut = groupby(
         (piece for moment in trace.moments for piece in _pieces(moment, trace.zone)),
         key=lambda moment: datetime.fromtimestamp(moment.time, trace.zone).date(),
@@ -33,22 +45,11 @@ def days(path: Path, zone: tzinfo | None = None) -> list[Trace]:
 
 
 def _pieces(moment: Moment, zone: tzinfo) -> Iterator[Moment]:
-    """Yield a row in pieces that end at midnight."""
+    """Yield a row in pieces that end at midnight, without what a battery did: a plan can do nothing about it."""
     end = moment.time + moment.for_s
+    moment = replace(moment, battery_w=None)
     while moment.time < end:
         tomorrow = datetime.fromtimestamp(moment.time, zone).date() + timedelta(days=1)
         until = min(end, datetime.combine(tomorrow, time(0), zone).timestamp())
         yield replace(moment, for_s=until - moment.time)
         moment = replace(moment, time=until, for_s=end - until)
-
-
-def _clock_of(path: Path) -> tzinfo:
-    """Return the clock that a trace is written in: a zone without summer time, UTC if it does not say."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            first = next(csv.DictReader(file), None) or {}
-        offset = datetime.fromisoformat(first.get("time") or "").utcoffset()
-    except (OSError, UnicodeDecodeError, ValueError):
-        return UTC  # `read_csv` says what is wrong with it
-    hours = round(offset.total_seconds() / 3600) if offset else 0
-    return ZoneInfo(f"Etc/GMT{-hours:+d}" if hours else "UTC")

@@ -80,7 +80,7 @@ def test_a_trace_that_is_none_is_told_in_one_line(tmp_path: Path, files: tuple[P
     trace.write_text("when,what\n1,2\n")
     said = _run(tmp_path, home, trace)
     assert said.exit_code == 2
-    assert said.output.startswith(f"loadctl: {trace}:2: `time` reads like")
+    assert said.output.startswith(f"loadctl: {trace}:1: no trace has the columns when, what")
     assert len(said.output.splitlines()) == 1
     missing = _run(tmp_path, home, tmp_path / "none.csv")
     assert missing.exit_code == 2

@@ -84,6 +84,25 @@ def test_what_the_house_draws(read, columns, cells, base_w):
     assert {moment.base_w for moment in trace.moments} == {base_w}
 
 
+def test_what_is_left_empty_is_not_known(read):
+    trace = read(
+        HEAD + "".join(f"2025-06-21T12:0{minute}:00,{cells}\n" for minute, cells in enumerate((",3", "1", "1,3")))
+    )
+    assert [moment.known for moment in trace.moments] == [False, False, True]
+
+
+def test_without_panels_only_the_grid_is_known(read):
+    trace = read(rows("12:00:00", "12:01:00", head="time,grid_w\n", tail="-700"))
+    assert {(moment.pv_w, moment.base_w) for moment in trace.moments} == {(0, -700)}
+
+
+def test_what_else_was_recorded_is_an_input(read):
+    head, tail = "time,pv_w,load_w,battery_w,soc_pct,tank_temp,pool.open\n", "1000,300,-500,40,51.5,on"
+    first, _ = read(rows("12:00:00", "12:01:00", head=head, tail=tail)).moments
+    assert (first.base_w, first.battery_w, first.soc_pct) == (300, -500, 40)
+    assert first.inputs == {"tank_temp": 51.5, "pool.open": 1.0}
+
+
 def test_time_without_an_offset_is_the_sites(read):
     local = read(rows("14:00:00", "14:01:00"), "Europe/Amsterdam")
     assert local.moments[0].time == NOON
@@ -101,10 +120,10 @@ def test_a_spreadsheets_byte_order_mark_is_none_of_the_names(read):
         ("", "", "at least two rows"),
         (rows("12:00:00"), "", "at least two rows"),
         (rows("12:00:00", "noon"), ":3", "`time` reads like 2025-06-21T12:00:00, not `2025-06-21Tnoon`"),
-        (rows("12:00:00", head="when,pv_w,load_w\n"), ":2", "`time` reads like"),
-        (rows("12:00:00", head="time,sun,load_w\n"), ":2", "`pv_w` is missing"),
-        (rows("12:00:00", tail=",300"), ":2", "`pv_w` is missing"),
-        (rows("12:00:00", tail="1000"), ":2", "`load_w` (the house without its loads) or `grid_w` is missing"),
+        (rows("12:00:00", head="when,pv_w,load_w\n"), ":1", "no trace has the columns when, pv_w, load_w: it takes"),
+        (rows("12:00:00", head="time,sun,load_w\n"), ":1", "`pv_w` is missing"),
+        (rows("12:00:00", head="time,pv_w,house\n"), ":1", "`load_w` (the house without its loads) or `grid_w` is"),
+        (rows("12:00:00", head="time,pv_w,load_w,door\n", tail="1,2,ajar"), ":2", "`door` is an input: a number, yes"),
         (rows("12:00:00") + "2025-06-21T12:01:00,much,300\n", ":3", "`pv_w` is a number of watts, not `much`"),
         (rows("12:00:00") + "2025-06-21T12:01:00,nan,300\n", ":3", "`pv_w` is a number of watts, not `nan`"),
         (rows("12:00:00") + "2025-06-21T12:01:00,0,1e999\n", ":3", "`load_w` is a number of watts, not `1e999`"),

@@ -1,0 +1,118 @@
+"""What all kinds of traces share: rows of numbers, read one after the other."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from math import isfinite, nan
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from loadctl.errors import LoadctlError
+
+NOTHING: Mapping[str, float] = {}  # shared by all that know nothing more; no mapping proxy, for that cannot be pickled
+WORDS = {"on": 1.0, "yes": 1.0, "true": 1.0, "off": 0.0, "no": 0.0, "false": 0.0}
+
+
+# Which series of a file is which, such as (`pv`, `sensor.roof`): for files that name them as somebody's house does.
+Entities = tuple[tuple[str, str], ...]
+
+
+class Row(NamedTuple):
+    """What was so from `time` (POSIX) on. `base_w`: the house without our loads, its battery taken out; None: unknown.
+
+    `battery_w`: + discharging. `inputs`: what else was recorded, by name, in base units.
+    """
+
+    time: float
+    pv_w: float | None
+    base_w: float | None
+    battery_w: float | None = None
+    soc_pct: float | None = None
+    inputs: Mapping[str, float] = NOTHING
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Rows that can be gone through again. `holds_s`: a row holds for so long at most; None: as its steps have it.
+
+    `notes`: what was guessed, for a person.
+    """
+
+    rows: Callable[[], Iterator[Row]]
+    holds_s: float | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+class Lines(Protocol):
+    """What `csv.reader` is."""
+
+    @property
+    def line_num(self) -> int: ...
+    def __iter__(self) -> Iterator[list[str]]: ...
+    def __next__(self) -> list[str]: ...
+
+
+def header_of(path: Path) -> list[str]:
+    """Return the names of the columns; an empty file has none. Raises LoadctlError."""
+    with lines(path) as reader:
+        return [name.strip() for name in next(reader, [])]
+
+
+@contextmanager
+def lines(path: Path) -> Iterator[Lines]:
+    """Open a CSV file. What cannot be read of it is a LoadctlError with its name."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield csv.reader(file)
+    except OSError as error:
+        raise LoadctlError(f"{path}: cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LoadctlError(f"{path}: is no CSV file in UTF-8: {error}") from error
+
+
+def column(header: Sequence[str], name: str) -> int | None:
+    """Return where a column stands; None: there is none."""
+    return header.index(name) if name in header else None
+
+
+def cell(cells: Sequence[str], index: int | None) -> str:
+    """Return what stands in a cell; a line may be short."""
+    return cells[index].strip() if index is not None and index < len(cells) else ""
+
+
+def moment(text: str, zone: tzinfo, where: str) -> float:
+    """Read a time; without an offset it is the site's. Raises LoadctlError."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise LoadctlError(f"{where}: `time` reads like 2025-06-21T12:00:00, not `{text[:40]}`") from error
+    return (found if found.tzinfo is not None else found.replace(tzinfo=zone)).timestamp()
+
+
+def number(text: str, key: str, where: str, what: str = "a number of watts") -> float | None:
+    """Read a number; an empty cell is not known. Raises LoadctlError."""
+    if not text:
+        return None
+    try:
+        found = float(text)
+    except ValueError:
+        found = nan
+    if not isfinite(found):
+        raise LoadctlError(f"{where}: `{key}` is {what}, not `{text[:40]}`")
+    return found
+
+
+def house_w(
+    load_w: float | None, grid_w: float | None, pv_w: float | None, battery_w: float | None, own_w: float = 0.0
+) -> float | None:
+    """Return what the house draws without our loads, whose draw is `own_w`; None: not known.
+
+    Without `load_w` it is what came over the meter, from the panels and out of the battery.
+    """
+    if load_w is not None:
+        return load_w - own_w
+    return None if grid_w is None or pv_w is None else grid_w + pv_w + (battery_w or 0.0) - own_w
