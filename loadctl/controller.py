@@ -123,6 +123,11 @@ class Decision:
         return {command.load: command.watts for command in self.commands}
 
     @property
+    def words(self) -> tuple[Verdict, ...]:
+        """Return the verdicts alone, in the order of the rules' loads."""
+        return self._outcome.verdicts
+
+    @property
     def verdicts(self) -> dict[str, Said]:
         """Return what was decided on each appliance, and why."""
         return {
