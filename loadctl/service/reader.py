@@ -50,6 +50,7 @@ class Reader(Generic[T]):
 
     async def run(self) -> None:
         while True:
+            end_if_told()
             asked_at = self._clock.now()
             try:
                 sample = await ask(self._source, self.name)
@@ -83,6 +84,16 @@ class Reader(Generic[T]):
         self._trouble = error.kind
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
         return pause_s
+
+
+def end_if_told() -> None:
+    """Raise CancelledError in a task that was told to end, and to which somebody on the way did not pass it on.
+
+    `asyncio.wait_for` in a driver's library does so before Python 3.12, if the answer comes in the same moment.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def ask(source: Readable[T], name: str = "meter", limit_s: float = ANSWER_LIMIT_S) -> T:

@@ -22,6 +22,7 @@ from loadctl.core.judge import refuses_off
 from loadctl.core.values import ON, Command, Load, Report, Site, State
 from loadctl.drivers import Actuator, Clock, Wakeable
 from loadctl.errors import DeviceError, Refused, Unreachable
+from loadctl.service.reader import end_if_told
 from loadctl.service.waking import Sleep
 
 ANSWER_LIMIT_S = 30.0  # real seconds; a driver's own time-outs are shorter
@@ -124,6 +125,7 @@ class Mailbox:
         await self._look()
         self.looked.set()
         while True:
+            end_if_told()
             if (wish := self._wish) is not None:
                 self._wish = None
                 await self._carry_out(wish)

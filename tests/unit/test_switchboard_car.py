@@ -204,3 +204,26 @@ async def test_a_driver_that_fails_on_its_way_out_keeps_no_mailbox_going():
     ended, _ = await asyncio.wait([task], timeout=60)
     assert ended
     assert task.cancelled()
+
+
+class Deaf(Box):
+    """A library it uses takes the answer that comes in the same moment for more than the word to end."""
+
+    async def read(self) -> Report:
+        try:
+            await asyncio.sleep(1.0)
+        except asyncio.CancelledError:
+            self._note("deaf")
+        return await super().read()
+
+
+async def test_a_driver_that_swallows_the_word_to_end_keeps_no_mailbox_going():
+    box = Deaf()
+    board = Switchboard(VirtualClock(), lambda: None)
+    task = asyncio.create_task(board.open("car", box).run())
+    await asyncio.sleep(0.5)
+    task.cancel()
+    ended, _ = await asyncio.wait([task], timeout=60)
+    assert box.said("deaf")
+    assert ended
+    assert task.cancelled()
