@@ -1,0 +1,96 @@
+// The page: the views, their addresses, the session, the live state.
+
+import {login, logout, refresh, session} from "./js/api.js";
+import {askLogin} from "./js/ask.js";
+import {byId, setText, show, tell} from "./js/dom.js";
+import {place} from "./js/format.js";
+import {follow} from "./js/live.js";
+import {linkState, now} from "./js/now.js";
+
+const TITLES = {now: "Now", day: "Day", totals: "Totals", rules: "Rules"};
+const LATER = {day: () => import("./js/day.js"), totals: () => import("./js/totals.js"), rules: () => import("./js/rules.js")};
+const THEMES = {auto: "as the device", light: "light", dark: "dark"};
+
+const views = {now: {update: now()}};
+let shown = null, state = null;
+
+/** Show the view that the address names: `#day`, `#day/2025-06-21`. */
+async function route() {
+  const [name, argument] = location.hash.slice(1).split("/");
+  const view = name in TITLES ? name : "now";
+  document.querySelector("dialog[open]")?.close(); // its question was of the view before
+  const leaving = shown !== null && shown !== view;
+  shown = view;
+  for (const one of Object.keys(TITLES)) show(byId(`view-${one}`), one === view);
+  for (const tab of document.querySelectorAll("nav a")) {
+    if (tab.dataset.view === view) tab.setAttribute("aria-current", "page"); else tab.removeAttribute("aria-current");
+  }
+  document.title = `${TITLES[view]} · loadctl`;
+  if (leaving) { scrollTo(0, 0); byId("main").focus({preventScroll: true}); }
+  if (LATER[view]) {
+    try {
+      views[view] ??= (await LATER[view]()).view(byId(`view-${view}`));
+      if (state) views[view].open(argument, state);
+    } catch (error) {
+      if (error instanceof TypeError) tell("This part of the page could not be loaded; is loadctl running?");
+      throw error;
+    }
+  }
+}
+
+function take(fresh) {
+  const first = state === null;
+  state = fresh;
+  Object.assign(place, {timezone: fresh.timezone || "UTC", currency: fresh.currency});
+  linkState(null, fresh.at);
+  views.now.update(fresh);
+  if (first) route();
+}
+
+function themes() {
+  const button = byId("theme"), order = Object.keys(THEMES);
+  const put = (theme) => {
+    if (theme === "auto") delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = theme;
+    button.setAttribute("aria-label", `Colours: ${THEMES[theme]}`);
+    document.dispatchEvent(new CustomEvent("recolour"));
+  };
+  let theme = localStorage.getItem("loadctl-theme") ?? "auto";
+  if (!(theme in THEMES)) theme = "auto";
+  put(theme);
+  button.addEventListener("click", () => {
+    theme = order[(order.indexOf(theme) + 1) % order.length];
+    localStorage.setItem("loadctl-theme", theme);
+    put(theme);
+    tell(`Colours: ${THEMES[theme]}`);
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.dispatchEvent(new CustomEvent("recolour")));
+}
+
+async function sessions() {
+  const button = byId("login");
+  session.onLogin = askLogin;
+  session.onChange = () => {
+    show(button, session.login !== "none");
+    setText(button, session.may_change ? "Log out" : "Log in");
+  };
+  button.addEventListener("click", () => (session.may_change ? logout() : askLogin()).catch((problem) => tell(problem.message)));
+  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+  try {
+    if (token) {
+      history.replaceState(null, "", location.pathname + location.search); // it shall not stay in the address
+      await login({token});
+      tell("You are logged in.");
+    } else {
+      await refresh();
+    }
+  } catch (problem) {
+    if (problem.status !== 0) tell(problem.message);
+  }
+}
+
+themes();
+sessions();
+route();
+addEventListener("hashchange", route);
+follow(take, (since) => linkState(since, state?.at ?? Date.now() / 1000));
+if ("serviceWorker" in navigator) navigator.serviceWorker.register("sw.js").catch(() => undefined); // a browser that forbids it: no harm
