@@ -25,7 +25,9 @@ COMMANDS = {
     "safe": ("loadctl.cli.safe:safe", "Put every load in its safe state, without a daemon."),
     "history": ("loadctl.cli.history:history", "Look into what was measured and decided."),
     "schema": ("loadctl.cli.schema:schema", "Print the JSON Schema of rule files, for editors."),
+    "replay": ("loadctl.cli.replay:replay", "Live through recorded days under your rules."),
     "score": ("loadctl.cli.score:score", "Count what rules save on recorded days."),
+    "tune": ("loadctl.cli.tune:tune", "Look for better rules on recorded days."),
     "demo": ("loadctl.cli.demo:demo", "Watch an emulated home being controlled."),
 }
 BAD_RULES = 1
