@@ -23,12 +23,15 @@ appliances really do is told with the next step. It is the same code that runs i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from math import inf
 from pathlib import Path
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple
+from zoneinfo import ZoneInfo
 
 import yaml
 
@@ -36,18 +39,21 @@ from loadctl.actuators import ACTUATORS
 from loadctl.config import House, load, parse
 from loadctl.config.reading import Drivers
 from loadctl.core import values
+from loadctl.core.calm import Calm, covers, decided, resting
+from loadctl.core.each_tick import each_tick
 from loadctl.core.explain import explain
 from loadctl.core.step import reordered, start, step
 from loadctl.core.surplus import drawn_w
-from loadctl.core.values import AnyWish, Command, Input, Outcome, Report, Tick, Verdict
-from loadctl.inputs.known import of_load, of_meter, of_prices
+from loadctl.core.values import AnyWish, Command, Input, Outcome, Outlook, Report, Tick, Verdict
+from loadctl.inputs.known import METER_W, of_load, of_meter, of_prices
 from loadctl.meters import METERS
 from loadctl.outlook.maker import OutlookMaker
 
 COARSEST_S = 300.0  # a course of readings with longer gaps is one with holes in it
+NOTHING: Mapping[str, LoadState] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@each_tick(frozen=True, slots=True)
 class Sample:
     """What the house's meter shows at `at` (monotonic s) and `wall` (aware; naive is taken as the site's local time).
 
@@ -86,36 +92,47 @@ class LoadState:
     by_hand: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+class _Thought(NamedTuple):
+    """All that a step was decided on."""
+
+    site: values.Site
+    tick: Tick
+    outcome: Outcome
+
+
+@each_tick(frozen=True, slots=True)
 class Said:
     """A verdict on one appliance: its word at once, its sentence and next change when they are asked for."""
 
     word: Verdict
-    _tick: Tick = field(repr=False)
-    _outcome: Outcome = field(repr=False)
-    _site: values.Site = field(repr=False)
+    _thought: Callable[[], _Thought] = field(repr=False)
     _index: int = field(repr=False)
 
     @property
     def sentence(self) -> str:
-        return explain(self._site, self._outcome, self._tick, self._index).sentence
+        site, tick, outcome = self._thought()
+        return explain(site, outcome, tick, self._index).sentence
 
     @property
     def next_change_at(self) -> float | None:
         """When the appliance could change by its rules at the earliest, on the clock of `Sample.at`; None: unknown."""
-        left_s = explain(self._site, self._outcome, self._tick, self._index).next_change_s
-        return None if left_s is None else self._tick.at + left_s
+        site, tick, outcome = self._thought()
+        left_s = explain(site, outcome, tick, self._index).next_change_s
+        return None if left_s is None else tick.at + left_s
 
 
-@dataclass(frozen=True, slots=True)
+@each_tick(frozen=True, slots=True)
 class Decision:
-    """What one step decided. `commands`: only what changes; 0 W is off. `surplus_w` None: nobody knows."""
+    """What one step decided. `commands`: only what changes; 0 W is off. `surplus_w` None: nobody knows.
+
+    `words`: the verdicts in the order of `loads`; while nothing changes it is the same object.
+    """
 
     commands: tuple[Command, ...]
     surplus_w: float | None
-    _tick: Tick = field(repr=False)
-    _outcome: Outcome = field(repr=False)
-    _site: values.Site = field(repr=False)
+    loads: tuple[values.Load, ...]
+    words: tuple[Verdict, ...]
+    _thought: Callable[[], _Thought] = field(repr=False)
 
     @property
     def watts(self) -> dict[str, float]:
@@ -123,16 +140,12 @@ class Decision:
         return {command.load: command.watts for command in self.commands}
 
     @property
-    def words(self) -> tuple[Verdict, ...]:
-        """Return the verdicts alone, in the order of the rules' loads."""
-        return self._outcome.verdicts
-
-    @property
     def verdicts(self) -> dict[str, Said]:
         """Return what was decided on each appliance, and why."""
+        thought = self._thought
         return {
-            load.name: Said(verdict, self._tick, self._outcome, self._site, index)
-            for index, (load, verdict) in enumerate(zip(self._site.loads, self._outcome.verdicts, strict=True))
+            load.name: Said(word, thought, index)
+            for index, (load, word) in enumerate(zip(self.loads, self.words, strict=True))
         }
 
 
@@ -173,6 +186,24 @@ class ExternalDimmer(External):
     rise_s = 2.0
 
 
+class _Rest(NamedTuple):
+    """What was found when nothing could change: a step that `calm` covers and that differs in nothing of all this
+    decides the same again.
+    """
+
+    calm: Calm
+    site: values.Site
+    state: values.State
+    day: int
+    since: float  # POSIX: from then on and before `until` prices and daylight are those of `outlook`
+    until: float
+    outlook: Outlook
+    states: Mapping[str, LoadState]
+    inputs: Mapping[str, float]
+    known: Mapping[str, Input]
+    own_w: float
+
+
 class Controller:
     """One house's rules at work, a step at a time. Make one with `from_file` or `from_dict`."""
 
@@ -186,6 +217,7 @@ class Controller:
         self._wishes: tuple[AnyWish, ...] = ()
         self._at: float | None = None
         self._every_s = 1.0
+        self._rest: _Rest | None = None
 
     @classmethod
     def from_file(cls, path: str | Path) -> Controller:
@@ -208,17 +240,20 @@ class Controller:
     @property
     def state(self) -> values.State | None:
         """All that is remembered; None before the first step."""
-        return self._state
+        return self._state if self._rest is None else resting(self._rest.state, self._at)
 
     def ask(self, *wishes: AnyWish) -> None:
         """Replace what people ask for: overrides (`Wish`), modes (`ModeWish`), boosts (`Boost`), `Away`."""
         self._wishes = wishes
 
-    def step(self, sample: Sample, states: Mapping[str, LoadState] | None = None) -> Decision:
+    def step(self, sample: Sample, states: Mapping[str, LoadState] = NOTHING) -> Decision:
         """Live on to `sample.at` and return what is to change. Raises ValueError if time runs backwards."""
-        at = sample.at
-        wall = sample.wall if sample.wall.tzinfo is not None else sample.wall.replace(tzinfo=self.house.zone)
-        wall = wall if wall.tzinfo is self.house.zone else wall.astimezone(self.house.zone)
+        if self._rest is not None:
+            decision = self._quiet(self._rest, sample, states)
+            if decision is not None:
+                return decision
+            self._state, self._rest = self.state, None
+        at, wall = sample.at, _local(sample.wall, self.house.zone)
         if self._at is not None and at < self._at:
             raise ValueError(f"time runs forward only: {at} comes before {self._at}")
         site = self._ordered(wall.toordinal())
@@ -227,20 +262,55 @@ class Controller:
         elif self._at is not None and self._at < at <= self._at + COARSEST_S:
             self._every_s = at - self._at
         self._at = at
-        seen = self._seen(sample)
-        self._outlook.note(wall, seen, drawn_w(site, self._state))
-        reports = self._reports(at, states or {})
+        seen, own_w = _seen(sample, self._every_s), drawn_w(site, self._state)
+        self._outlook.note(wall, seen, own_w)
+        reports = self._reports(at, states)
         for report in reports:
-            self._known |= {f"{report.load}.{key}": Input(value, at, inf) for key, value in of_load(report)}
-        inputs = {name: Input(value, at) for name, value in sample.inputs.items()}
-        outlook = self._outlook.outlook(wall, inputs, at)
-        inputs = {**of_meter(seen), **of_prices(outlook, at), **self._known, **inputs}
-        tick = Tick(at, wall, seen, reports, self._wishes, inputs=inputs, outlook=outlook)
+            self._known = self._known | {
+                f"{report.load}.{key}": Input(value, at, inf) for key, value in of_load(report)
+            }
+        outlook = self._outlook.outlook(wall, _given(sample), at)
+        tick = _tick(sample, wall, seen, reports, self._wishes, self._known, outlook)
         outcome = step(site, self._state, tick)
         self._state = outcome.state
         for command in outcome.commands:
             self._pending[command.load] = command
-        return Decision(outcome.commands, outcome.surplus_w, tick, outcome, site)
+        calm = outcome.state.calm
+        if calm is not None and not self._pending and calm.asks.isdisjoint(METER_W):
+            self._rest = _Rest(
+                calm,
+                site,
+                outcome.state,
+                wall.toordinal(),
+                *self._outlook.span,
+                outlook,
+                dict(states),
+                dict(sample.inputs),
+                self._known,
+                own_w,
+            )
+        return Decision(
+            outcome.commands, outcome.surplus_w, site.loads, outcome.verdicts, partial(_Thought, site, tick, outcome)
+        )
+
+    def _quiet(self, rest: _Rest, sample: Sample, states: Mapping[str, LoadState]) -> Decision | None:
+        """Return what the step decides if it can be nothing else than before, and learn from the reading."""
+        at, wall, grid_w, calm = sample.at, sample.wall, sample.grid_w, rest.calm
+        if grid_w is None:
+            grid_w = _grid_w(sample)
+        if grid_w is None or self._at is None or not self._at < at <= self._at + COARSEST_S:
+            return None
+        if wall.tzinfo is not self.house.zone:
+            wall = _local(wall, self.house.zone)
+        now = wall.timestamp()
+        if not rest.since <= now < rest.until or wall.toordinal() != rest.day or self._wishes is not calm.wishes:
+            return None
+        if states != rest.states or sample.inputs != rest.inputs or not covers(calm, at, now, grid_w, sample):
+            return None
+        self._every_s, self._at = at - self._at, at
+        self._outlook.learn(wall, now, grid_w, sample.pv_w, sample.load_w, sample.battery_w, rest.own_w)
+        thought = partial(_again, rest, sample, wall, self._every_s)
+        return Decision((), calm.surplus_w - (grid_w - calm.grid_w), rest.site.loads, calm.verdicts, thought)
 
     def _ordered(self, day: int) -> values.Site:
         """Return the site, changed over to the priorities of the day."""
@@ -249,22 +319,6 @@ class Controller:
             self.house = replace(self.house, site=new)
             self._state = self._state and reordered(self._state, old, new)
         return new
-
-    def _seen(self, sample: Sample) -> values.Sample:
-        grid_w = sample.grid_w
-        if grid_w is None and sample.load_w is not None and sample.pv_w is not None:
-            grid_w = sample.load_w - sample.pv_w - (sample.battery_w or 0.0)
-        return values.Sample(
-            sample.at,
-            grid_w,
-            sample.pv_w,
-            sample.load_w,
-            sample.battery_w,
-            sample.soc_pct,
-            grid_up=sample.grid_up,
-            every_s=self._every_s,
-            max_age_s=max(10.0, 2 * self._every_s),
-        )
 
     def _reports(self, at: float, states: Mapping[str, LoadState]) -> tuple[Report, ...]:
         """Tell the core what is new: answers to its commands, and what an appliance does otherwise than before."""
@@ -298,6 +352,58 @@ class Controller:
                 )
             )
         return tuple(reports)
+
+
+def _local(wall: datetime, zone: ZoneInfo) -> datetime:
+    """Return a moment by the site's clock."""
+    if wall.tzinfo is None:
+        return wall.replace(tzinfo=zone)
+    return wall if wall.tzinfo is zone else wall.astimezone(zone)
+
+
+def _grid_w(sample: Sample) -> float | None:
+    """Return what the house takes from the grid, by the other values if it is not told itself."""
+    if sample.grid_w is not None or sample.load_w is None or sample.pv_w is None:
+        return sample.grid_w
+    return sample.load_w - sample.pv_w - (sample.battery_w or 0.0)
+
+
+def _seen(sample: Sample, every_s: float) -> values.Sample:
+    return values.Sample(
+        sample.at,
+        _grid_w(sample),
+        sample.pv_w,
+        sample.load_w,
+        sample.battery_w,
+        sample.soc_pct,
+        grid_up=sample.grid_up,
+        every_s=every_s,
+        max_age_s=max(10.0, 2 * every_s),
+    )
+
+
+def _given(sample: Sample) -> dict[str, Input]:
+    return {name: Input(value, sample.at) for name, value in sample.inputs.items()}
+
+
+def _tick(
+    sample: Sample,
+    wall: datetime,
+    seen: values.Sample,
+    reports: tuple[Report, ...],
+    wishes: tuple[AnyWish, ...],
+    known: Mapping[str, Input],
+    outlook: Outlook,
+) -> Tick:
+    inputs = {**of_meter(seen), **of_prices(outlook, sample.at), **known, **_given(sample)}
+    return Tick(sample.at, wall, seen, reports, wishes, inputs=inputs, outlook=outlook)
+
+
+def _again(rest: _Rest, sample: Sample, wall: datetime, every_s: float) -> _Thought:
+    """Return what a quiet step was decided on."""
+    calm, seen = rest.calm, _seen(sample, every_s)
+    tick = _tick(sample, wall, seen, (), calm.wishes, rest.known, rest.outlook)
+    return _Thought(rest.site, tick, decided(rest.state, calm, sample.at, seen.grid_w or 0.0))
 
 
 _UNKNOWN = LoadState()

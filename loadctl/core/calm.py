@@ -8,9 +8,11 @@ holds until the first moment at which time alone could change something, and not
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 from loadctl.core.calendar import midnight, opening
+from loadctl.core.conditions import names
 from loadctl.core.needs import left_s, margin_s
 from loadctl.core.surplus import tallied
 from loadctl.core.values import (
@@ -47,6 +49,7 @@ class Calm(NamedTuple):
     grid_up: bool | None
     generator: bool | None
     wishes: tuple[AnyWish, ...]
+    asks: frozenset[str]  # inputs by name
     inputs: Mapping[str, Input] | None
     outlook: Outlook | None
     verdicts: tuple[Verdict, ...]
@@ -54,27 +57,50 @@ class Calm(NamedTuple):
     spare_w: tuple[float | None, ...]
 
 
+class Reading(Protocol):
+    """What a meter shows besides the grid's power."""
+
+    @property
+    def battery_w(self) -> float | None: ...
+    @property
+    def soc_pct(self) -> float | None: ...
+    @property
+    def grid_up(self) -> bool | None: ...
+
+
 def again(state: State, tick: Tick) -> Outcome | None:
     """Return what `tick` decides if that is what was decided before, None if it must be thought through."""
     calm, sample = state.calm, tick.sample
-    if calm is None or sample is None or tick.reports or tick.shutdown or tick.at >= calm.until:
+    if calm is None or sample is None or tick.reports or tick.shutdown or tick.wishes is not calm.wishes:
         return None
     grid_w = sample.grid_w
-    if grid_w is None or not calm.low_w <= grid_w <= calm.high_w or tick.at - sample.read_at > sample.max_age_s:
+    if grid_w is None or tick.at - sample.read_at > sample.max_age_s or sample.generator is not calm.generator:
         return None
-    if sample.battery_w != calm.battery_w or sample.soc_pct != calm.soc_pct or tick.wishes is not calm.wishes:
-        return None
-    if abs(tick.wall.timestamp() - tick.at - calm.clock) > SET_S:
-        return None
-    if sample.grid_up is not calm.grid_up or sample.generator is not calm.generator:
+    if not covers(calm, tick.at, tick.wall.timestamp(), grid_w, sample):
         return None
     if calm.inputs is not None and tick.inputs is not calm.inputs:
         return None
     if calm.outlook is not None and not _same_prices(tick.outlook, calm.outlook):
         return None
+    return decided(state, calm, sample.read_at, grid_w)
+
+
+def covers(calm: Calm, at: float, now: float, grid_w: float, reading: Reading) -> bool:
+    """Tell whether the same is decided at `at` (monotonic) and `now` (POSIX) when the meter shows this."""
+    return (
+        at < calm.until
+        and calm.low_w <= grid_w <= calm.high_w
+        and reading.battery_w == calm.battery_w
+        and reading.soc_pct == calm.soc_pct
+        and reading.grid_up is calm.grid_up
+        and abs(now - at - calm.clock) <= SET_S
+    )
+
+
+def decided(state: State, calm: Calm, read_at: float, grid_w: float) -> Outcome:
+    """Return what is decided again on a reading that `calm` covers."""
     less_w = grid_w - calm.grid_w
-    later = state.sample_at is None or sample.read_at > state.sample_at
-    kept = _resting(state, sample.read_at if later else state.sample_at, calm)
+    kept = resting(state, read_at if state.sample_at is None or read_at > state.sample_at else state.sample_at)
     spare_w = tuple([None if spare is None else spare - less_w for spare in calm.spare_w])
     return Outcome(kept, calm.verdicts, (), calm.surplus_w - less_w, spare_w)
 
@@ -99,10 +125,10 @@ def rest(site: Site, tick: Tick, sample: Sample, outcome: Outcome, low_w: float,
     priced = any(
         load.worth is not None or load.thrifty or standing.marks for load, standing in _pairs(site, outcome.state)
     )
-    asks = any(load.when is not None or _asks_inputs(standing) for load, standing in _pairs(site, outcome.state))
+    asks = _asked(site, outcome.state)
     until = min(_turns(site, outcome.state, tick, plan_s))
     if asks:
-        ends = (known.read_at + known.max_age_s for known in tick.inputs.values())
+        ends = (known.read_at + known.max_age_s for name, known in tick.inputs.items() if name in asks)
         until = min([until, *(end for end in ends if end > tick.at)])
     calm = Calm(
         low_w,
@@ -115,16 +141,17 @@ def rest(site: Site, tick: Tick, sample: Sample, outcome: Outcome, low_w: float,
         sample.grid_up,
         sample.generator,
         tick.wishes,
+        asks,
         tick.inputs if asks else None,
         tick.outlook if priced else None,
         outcome.verdicts,
         outcome.surplus_w or 0.0,
         outcome.spare_w,
     )
-    return _resting(outcome.state, outcome.state.sample_at, calm)
+    return replace(outcome.state, calm=calm)
 
 
-def _resting(state: State, sample_at: float | None, calm: Calm) -> State:
+def resting(state: State, sample_at: float | None) -> State:
     """Return `state`, in which nobody is blind and no outage is on, with another reading; `replace` would be slower."""
     return State(
         standings=state.standings,
@@ -133,7 +160,7 @@ def _resting(state: State, sample_at: float | None, calm: Calm) -> State:
         day=state.day,
         plans=state.plans,
         planned_at=state.planned_at,
-        calm=calm,
+        calm=state.calm,
     )
 
 
@@ -141,8 +168,11 @@ def _pairs(site: Site, state: State) -> Iterator[tuple[Load, Standing]]:
     return zip(site.loads, state.standings, strict=True)
 
 
-def _asks_inputs(standing: Standing) -> bool:
-    return any(mark.need.level is not None for mark in standing.marks)
+def _asked(site: Site, state: State) -> frozenset[str]:
+    """Return the inputs that conditions and needs are about."""
+    levels = (mark.need.level for standing in state.standings for mark in standing.marks)
+    found = {level.input for level in levels if level is not None}
+    return frozenset(found.union(*(names(load.when) for load in site.loads if load.when is not None)))
 
 
 def _same_prices(one: Outlook, other: Outlook) -> bool:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from loadctl.core.conditions import Condition
+from loadctl.core.each_tick import each_tick
 
 if TYPE_CHECKING:
     from loadctl.core.walk import Case
@@ -109,7 +110,7 @@ class PhasePower:
     load_w: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@each_tick(frozen=True, slots=True)
 class Sample:
     """One reading of the house's meter.
 
@@ -436,7 +437,7 @@ class Outlook:
 NO_OUTLOOK = Outlook()
 
 
-@dataclass(frozen=True, slots=True)
+@each_tick(frozen=True, slots=True)
 class Tick:
     """All that the core may know at one moment. `reports` are those that came since the last tick, oldest first."""
 
@@ -557,7 +558,7 @@ class Standing:
     discharges: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@each_tick(frozen=True, slots=True)
 class State:
     """All that the core remembers; `standings` in the order of `Site.loads`."""
 

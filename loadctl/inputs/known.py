@@ -7,6 +7,8 @@ from math import inf
 
 from loadctl.core.values import Input, Outlook, Report, Sample
 
+METER_W = ("grid_w", "pv_w", "load_w")  # of what the meter says, what is another at each reading
+
 
 def of_load(report: Report) -> Iterator[tuple[str, float]]:
     """Yield what an actuator's report says of its load, by key: `<load>.<key>` is its name."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple, Protocol, TypeVar
 
 from loadctl.controller import LoadState, Sample
@@ -20,6 +20,7 @@ from loadctl.lab.trace import Moment, Trace
 RELAY_S = 1
 METER_S = 2
 NOISE_W = 4.0
+SECOND = timedelta(seconds=1)
 
 
 class Machine(Protocol):
@@ -101,7 +102,7 @@ class Stretch(NamedTuple):
     states: Mapping[str, LoadState]
 
 
-# POSIX, surplus W without our loads, what they do (the same mapping each time), what was decided
+# POSIX, what sun and battery leave without our loads (W), what they do (the same mapping each time), what was decided
 Watcher = Callable[[float, float, Mapping[str, LoadState], D], None]
 
 
@@ -117,49 +118,70 @@ def replay(
     """Live through `trace` under a policy; `machines` by load, the most important first.
 
     The same seed gives the same day. `watch` is called each second, `count` for each stretch in which nothing changes.
+    A house battery gives and takes what it did when it was recorded.
     """
     gauss = random.Random(seed).gauss
     result = Result(loads={name: Account() for name in machines})
-    told: dict[str, Command] = {}
+    names, lives = list(machines), [machine.live for machine in machines.values()]
+    places = {name: index for index, name in enumerate(names)}
+    told: list[Command | None] = [None] * len(names)
+    doing: list[LoadState | None] = [None] * len(names)
+    states: dict[str, LoadState] = {}
     sent: deque[tuple[Command, ...]] = deque([()] * RELAY_S)
     meter: deque[tuple[float, float, float]] = deque()
-    states: dict[str, LoadState] = {}
-    plugs = [(name, machine.live) for name, machine in machines.items()]
-    zone, began, draw_w = trace.zone, float(int(trace.moments[0].time)), 0.0
+    began, draw_w = float(int(trace.moments[0].time)), 0.0
     for moment in trace.moments:
         first, pv_w, base_w, known = int(moment.time), moment.pv_w, moment.base_w, moment.known
+        battery_w, soc_pct, inputs = moment.battery_w, moment.soc_pct, moment.inputs
+        sun_w = pv_w + (battery_w or 0.0)
+        house_w = base_w + draw_w
+        grid_w = house_w - sun_w
         since = first
-        for second in range(first, first + int(moment.for_s)):
+        for second, wall in enumerate(_seconds(first, int(moment.for_s), trace.zone), first):
             now = float(second)
-            if commands := sent.popleft():
-                told |= {command.load: command for command in commands}
-            changed = [
-                (name, state) for name, live in plugs if (state := live(told.get(name), now)) is not states.get(name)
-            ]
-            if changed:
-                if second > since:
-                    stretch = Stretch(float(since), second - since, moment, base_w + draw_w - pv_w, states)
-                    result.count(stretch)
-                    if count is not None:
-                        count(stretch)
+            for command in sent.popleft():
+                if command.load in places:
+                    told[places[command.load]] = command
+            moved = False
+            for index, live in enumerate(lives):
+                state = live(told[index], now)
+                if state is doing[index]:
+                    continue
+                if not moved and second > since:
+                    _close(Stretch(float(since), second - since, moment, grid_w, states), result, count)
                     since = second
-                for name, state in changed:
-                    before = states.get(name)
-                    result.loads[name].starts += bool(state.on) and not (before is not None and before.on)
-                    states[name] = state
+                before, doing[index], moved = doing[index], state, True
+                result.loads[names[index]].starts += bool(state.on) and not (before is not None and before.on)
+                states[names[index]] = state
+            if moved:
                 draw_w = sum(state.power_w or 0.0 for state in states.values())
-            house_w = base_w + draw_w
-            meter.append((house_w - pv_w + gauss(0, NOISE_W), pv_w, house_w))
+                house_w = base_w + draw_w
+                grid_w = house_w - sun_w
+            meter.append((grid_w + gauss(0.0, NOISE_W), pv_w, house_w))
             seen = meter.popleft() if len(meter) > METER_S else meter[0]
-            wall = datetime.fromtimestamp(now, zone)
-            sample = Sample(now - began, wall, *seen) if known else Sample(now - began, wall)
+            at = now - began
+            sample = Sample(at, wall, *seen, battery_w, soc_pct, inputs=inputs) if known else Sample(at, wall)
             decision = policy.step(sample, states)
             sent.append(decision.commands)
             if watch is not None:
-                watch(now, pv_w - base_w, states, decision)
-        stretch = Stretch(float(since), first + int(moment.for_s) - since, moment, base_w + draw_w - pv_w, states)
-        if stretch.for_s:
-            result.count(stretch)
-            if count is not None:
-                count(stretch)
+                watch(now, sun_w - base_w, states, decision)
+        if (for_s := first + int(moment.for_s) - since) > 0:
+            _close(Stretch(float(since), for_s, moment, grid_w, states), result, count)
     return result
+
+
+def _close(stretch: Stretch, result: Result, count: Callable[[Stretch], None] | None) -> None:
+    result.count(stretch)
+    if count is not None:
+        count(stretch)
+
+
+def _seconds(first: int, for_s: int, zone: tzinfo) -> Iterator[datetime]:
+    """Yield each second of a row by the site's clock."""
+    wall, end = datetime.fromtimestamp(first, zone), datetime.fromtimestamp(first + for_s, zone)
+    if wall.fold or end.fold or end - wall != timedelta(seconds=for_s):  # somewhere in it the clock is changed
+        yield from (datetime.fromtimestamp(second, zone) for second in range(first, first + for_s))
+        return
+    for _ in range(for_s):
+        yield wall
+        wall += SECOND

@@ -59,15 +59,15 @@ class Expectation:
     _pv_seen_s: float = 0.0
     _pv_ws: float = 0.0
 
-    def note(self, wall: datetime, pv_w: float | None, base_w: float | None) -> None:
-        """Take in a reading: what the panels give and what the house draws without our loads.
+    def note(self, wall: datetime, pv_w: float | None, base_w: float | None, now: float | None = None) -> None:
+        """Take in a reading: what the panels give and what the house draws without our loads. `now`: POSIX of `wall`.
 
         Where nobody measures the panels `pv_w` is None and `base_w` is what the house would take from the grid without
         our loads: negative while it would export.
         """
         if base_w is None or wall.year < NEVER_SET_YEAR:
             return
-        at = wall.timestamp()
+        at = wall.timestamp() if now is None else now
         if not self._start <= at < self._start + SLOT_S:
             self._close()
             self._begin(at, wall.toordinal())

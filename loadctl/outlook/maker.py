@@ -54,6 +54,7 @@ class OutlookMaker:
     place: Location | None = None
     tariff: Tariff = field(default_factory=Tariff)
     forecast: Forecast | None = None
+    span: tuple[float, float] = (inf, -inf)  # POSIX: prices and daylight are the same from when to when
     _expectation: Expectation = field(init=False)
     _buy: _Told = field(init=False)
     _sell: _Told = field(init=False)
@@ -73,12 +74,25 @@ class OutlookMaker:
         """Learn from a fresh reading; `own_w` is what our own loads draw of it. Outages teach nothing."""
         if sample.grid_up is False or sample.generator:
             return
-        pv_w, base_w = sample.pv_w, None
-        if pv_w is not None and sample.load_w is not None:
-            base_w = sample.load_w - own_w
-        elif sample.grid_w is not None:
-            base_w = sample.grid_w + (pv_w or 0.0) + (sample.battery_w or 0.0) - own_w
-        self._expectation.note(wall, pv_w, base_w)
+        self.learn(wall, wall.timestamp(), sample.grid_w, sample.pv_w, sample.load_w, sample.battery_w, own_w)
+
+    def learn(
+        self,
+        wall: datetime,
+        now: float,
+        grid_w: float | None,
+        pv_w: float | None,
+        load_w: float | None,
+        battery_w: float | None,
+        own_w: float,
+    ) -> None:
+        """Learn from the values of a reading at `wall`, which is the POSIX time `now`."""
+        base_w = None
+        if pv_w is not None and load_w is not None:
+            base_w = load_w - own_w
+        elif grid_w is not None:
+            base_w = grid_w + (pv_w or 0.0) + (battery_w or 0.0) - own_w
+        self._expectation.note(wall, pv_w, base_w, now)
 
     def outlook(self, wall: datetime, inputs: Mapping[str, Input], at: float) -> Outlook:
         """Return what is expected at `wall`; the same object until a minute or a price is over.
@@ -99,6 +113,7 @@ class OutlookMaker:
         first = replace(left[0], start=max(here, left[0].start))
         first = replace(first, length_s=left[0].start + left[0].length_s - first.start)
         self._from, self._until = first.start, min(here + MINUTE_S, first.start + first.length_s)
+        self.span = left[0].start, first.start + first.length_s
         self._made = Outlook(first.import_price, first.export_price, (first, *left[1:]), self._daylight)
         return self._made
 
