@@ -24,6 +24,7 @@ COMMANDS = {
     "adopt": ("loadctl.cli.adopt:adopt", "Take a replaced device for the load's own."),
     "safe": ("loadctl.cli.safe:safe", "Put every load in its safe state, without a daemon."),
     "history": ("loadctl.cli.history:history", "Look into what was measured and decided."),
+    "password": ("loadctl.cli.password:password", "Make the page's password."),
     "schema": ("loadctl.cli.schema:schema", "Print the JSON Schema of rule files, for editors."),
     "replay": ("loadctl.cli.replay:replay", "Live through recorded days under your rules."),
     "score": ("loadctl.cli.score:score", "Count what rules save on recorded days."),

@@ -1,22 +1,135 @@
-"""What the commands that ask the daemon for something have in common."""
+"""How the commands speak to the daemon: HTTP, through the socket in its state directory or over the network."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+if TYPE_CHECKING:
+    import httpx
 
-def ask(chosen: Path | None, question: Mapping[str, Any]) -> None:
-    """Ask the daemon and print what it says. The exit code is 2 if it refuses; raises LoadctlError if none runs."""
-    from loadctl.service.door import knock
+F = TypeVar("F", bound=Callable[..., Any])
+
+PATIENCE_S = 5.0
+API = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Whom:
+    """Which daemon is meant: that of a state directory on this machine or, with `url`, one in the network."""
+
+    state_dir: Path | None = None
+    url: str | None = None
+    token: str | None = None
+
+
+def whom(command: F) -> F:
+    """Give a command the options that say which daemon is meant."""
+    for option in (
+        click.option("--token", envvar="LOADCTL_TOKEN", help="Of the daemon at --url; also as $LOADCTL_TOKEN."),
+        click.option("--url", envvar="LOADCTL_URL", help="Of a daemon elsewhere, such as http://pi.local:8480."),
+        click.option(
+            "--state-dir", type=click.Path(path_type=Path, file_okay=False), help="Of a daemon on this machine."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def tell(daemon: Whom, path: str, wish: Mapping[str, Any] | None = None) -> None:
+    """Ask for a change and print what is said. The exit code is 2 for a refusal; raises LoadctlError if none runs."""
+    answer = ask(daemon, "POST", path, {} if wish is None else wish)
+    refused = answer.status_code >= 400
+    told = _json(answer)
+    click.echo(told.get("detail" if refused else "said", ""), err=refused)
+    if refused:
+        sys.exit(2)
+
+
+def look(daemon: Whom, path: str) -> dict[str, Any]:
+    """Return what is at `path`. Raises LoadctlError."""
+    from loadctl.errors import LoadctlError
+
+    answer = ask(daemon, "GET", path)
+    told = _json(answer)
+    if answer.status_code >= 400:
+        raise LoadctlError(str(told.get("detail", "")))
+    return told
+
+
+def ask(daemon: Whom, method: str, path: str, wish: Mapping[str, Any] | None = None) -> httpx.Response:
+    """Return the answer of the daemon. Raises LoadctlError if there is none."""
+    import httpx
+
+    from loadctl.errors import LoadctlError
+
+    with client(daemon) as line:
+        try:
+            return line.request(method, f"{API.lstrip('/')}{path}", json=wish)
+        except httpx.TimeoutException as error:
+            raise LoadctlError(
+                f"the loadctl of {name(daemon)} does not answer: it is busy or hangs, see its log"
+            ) from error
+        except httpx.HTTPError as error:
+            raise LoadctlError(_nobody(daemon, error)) from error
+        except (httpx.InvalidURL, ValueError) as error:
+            raise LoadctlError(f"--url {daemon.url}: write it such as http://pi.local:8480") from error
+
+
+def client(daemon: Whom) -> httpx.Client:
+    """Return a line to the daemon."""
+    import httpx
+
+    headers = {} if daemon.token is None else {"authorization": f"Bearer {daemon.token}"}
+    if daemon.url is not None:
+        return httpx.Client(base_url=f"{daemon.url.rstrip('/')}/", headers=headers, timeout=PATIENCE_S)
+    transport = httpx.HTTPTransport(uds=str(socket_of(daemon)))
+    return httpx.Client(base_url="http://localhost/", transport=transport, timeout=PATIENCE_S)
+
+
+def socket_of(daemon: Whom) -> Path:
+    """Return where the daemon of this machine listens."""
+    return folder_of(daemon) / "loadctl.sock"
+
+
+def folder_of(daemon: Whom) -> Path:
+    """Return the state directory."""
     from loadctl.service.memory import state_dir
 
-    answer = knock(state_dir(chosen, os.environ), question)
-    click.echo(answer.get("said", ""), err=not answer.get("ok"))
-    if not answer.get("ok"):
-        sys.exit(2)
+    return state_dir(daemon.state_dir, os.environ)
+
+
+def name(daemon: Whom) -> str:
+    """Return what a person calls it by."""
+    return str(daemon.url or folder_of(daemon))
+
+
+def _nobody(daemon: Whom, error: Exception) -> str:
+    if daemon.url is not None:
+        return f"no loadctl answers at {daemon.url}: {error}"
+    path = socket_of(daemon)
+    try:
+        denied = path.exists() and not os.access(path, os.W_OK)
+    except PermissionError:
+        denied = True
+    if denied:
+        return f"{path} belongs to somebody else: run this as the user that loadctl runs as"
+    return f"no loadctl runs with {folder_of(daemon)}: start it, or name its --state-dir"
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        told = answer.json()
+    except ValueError:
+        told = None
+    if isinstance(told, dict):
+        return told
+    from loadctl.errors import LoadctlError
+
+    raise LoadctlError(f"what answers at {answer.url.host} is no loadctl (HTTP {answer.status_code})")

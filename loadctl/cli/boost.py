@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from loadctl.cli.asking import ask
+from loadctl.cli.asking import Whom, tell, whom
 
 
 @click.command()
@@ -15,11 +15,11 @@ from loadctl.cli.asking import ask
 @click.option(
     "--by", help="When it must be done, such as `17:00`, `sunset` or `+2 h`; without it as soon as it can be."
 )
-@click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), help="Of the daemon that is meant.")
-def boost(name: str, what: tuple[str, ...], *, by: str | None, state_dir: Path | None) -> None:
+@whom
+def boost(name: str, what: tuple[str, ...], *, by: str | None, **daemon: Any) -> None:
     """Give load NAME something once: energy (3 kWh), time (2 h), all it takes (full), or none any more (off).
 
     It waits for the sun as long as it can, and is done by its time whatever the weather. What a need of the rules
     measures can be named as well: 60 °C, 80 %.
     """
-    ask(state_dir, {"do": "boost", "load": name, "what": " ".join(what), "by": by})
+    tell(Whom(**daemon), f"/loads/{name}/boost", {"what": " ".join(what), "by": by})

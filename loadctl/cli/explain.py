@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from loadctl.cli.asking import Whom, folder_of, look, whom
 from loadctl.cli.words import read_day
 
 if TYPE_CHECKING:
@@ -22,25 +22,21 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @click.option("--at", "at", metavar="TIME", help="Such as 14:00, 'yesterday 14:00' or '2025-06-01 14:30'.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: power in W, times in s; null is unknown.")
-@click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), help="Of the daemon that is meant.")
-def explain(name: str | None, *, at: str | None, as_json: bool, state_dir: Path | None) -> None:
+@whom
+def explain(name: str | None, *, at: str | None, as_json: bool, **daemon: Any) -> None:
     """Say why load NAME, or each, is on or off.
 
     Without --at the running loadctl is asked; with it the history, also while none runs. The exit code is 2 if nobody
     can tell.
     """
-    from loadctl.service.door import knock
     from loadctl.service.hands import pick
     from loadctl.service.memory import FILE
-    from loadctl.service.memory import state_dir as find_state_dir
 
-    folder = find_state_dir(state_dir, os.environ)
+    asked = Whom(**daemon)
     if at is not None:
-        told, lines = _then(folder / FILE, at)
+        told, lines = _then(folder_of(asked) / FILE, at)
     else:
-        told = knock(folder, {"do": "state"})
-        if not told.pop("ok", False):
-            raise click.ClickException(str(told.get("said", "")))
+        told = _shown(look(asked, "/state"))
         lines = [_now(load, datetime.fromisoformat(told["at"])) for load in told["loads"]]
     if name is not None:
         index = pick([load["name"] for load in told["loads"]], name)
@@ -51,6 +47,30 @@ def explain(name: str | None, *, at: str | None, as_json: bool, state_dir: Path 
     if at is not None:
         click.echo(_house(told))
     click.echo("\n".join(lines))
+
+
+def _shown(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what this command tells of the state. Raises LoadctlError before anything is decided."""
+    from loadctl.errors import LoadctlError
+
+    if state["meter"]["state"] == "waiting" and not state["loads"]:
+        raise LoadctlError("nothing is decided yet: ask again in a moment")
+    loads = [
+        {
+            "name": load["name"],
+            "phase": load["state"],
+            "verdict": load["verdict"],
+            "since": load["since"],
+            "why": load["sentence"],
+            "second": load["second"],
+            "next_change_s": load["next_change_s"],
+            "draws_w": load["power_w"],
+            "holder": load["held_by"],
+        }
+        for load in state["loads"]
+    ]
+    power = {name: state["power"][name] for name in ("grid_w", "pv_w", "surplus_w")}
+    return {"at": state["at"], "blind": state["meter"]["state"] != "ok", **power, "loads": loads}
 
 
 def _now(load: dict[str, Any], now: datetime) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from loadctl.cli.asking import ask
+from loadctl.cli.asking import Whom, tell, whom
 from loadctl.cli.words import Duration
 
 
@@ -14,11 +14,11 @@ from loadctl.cli.words import Duration
 @click.argument("name")
 @click.argument("state", type=click.Choice(["on", "off", "auto"]))
 @click.option("--for", "for_s", type=Duration(), help="How long, such as `2h`; without it the load's `hand_hold`.")
-@click.option("--state-dir", type=click.Path(path_type=Path, file_okay=False), help="Of the daemon that is meant.")
-def override(name: str, state: str, *, for_s: float | None, state_dir: Path | None) -> None:
+@whom
+def override(name: str, state: str, *, for_s: float | None, **daemon: Any) -> None:
     """Hold load NAME on or off, or give it back to its rules (auto).
 
     It breaks every rule but the fuse, an outage and a compressor's rest. The exit code is 2 if no daemon runs or it
     knows no such load.
     """
-    ask(state_dir, {"do": "override", "load": name, "state": state, "for_s": for_s})
+    tell(Whom(**daemon), f"/loads/{name}/override", {"state": state, "for_s": for_s})

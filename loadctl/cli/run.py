@@ -49,22 +49,21 @@ def run(file: Path, *, dry_run: bool, state_dir: Path | None, port: int | None, 
 
 async def _control(house: House, chosen: Path | None, *, dry_run: bool) -> dict[str, str]:
     from loadctl.drivers import LoopClock, Shared
-    from loadctl.service.counter import answers
+    from loadctl.service.claim import claim
     from loadctl.service.daemon import Daemon
-    from loadctl.service.door import claim, door
     from loadctl.service.journal import Journal
     from loadctl.service.memory import FILE, Memory, state_dir
     from loadctl.service.metrics import Metrics
     from loadctl.service.notify import Notifier
-    from loadctl.web.app import application, keep_serving
+    from loadctl.web.app import application, door, keep_serving
+    from loadctl.web.lock import kept_token
 
     for note in house.notes:
         logging.getLogger(__name__).warning("%s", note)
     clock = LoopClock(house.zone)
     async with AsyncExitStack() as stack:
-        memory = None
+        memory, folder = None, state_dir(chosen, os.environ)
         if not dry_run:
-            folder = state_dir(chosen, os.environ)
             stack.enter_context(claim(folder))
             memory = await Memory.open(folder / FILE, clock, house.site, explain=_sentence)
             stack.push_async_callback(memory.close)
@@ -72,9 +71,10 @@ async def _control(house: House, chosen: Path | None, *, dry_run: bool) -> dict[
         metrics = Metrics(daemon)
         daemon.observers += [Journal(daemon), metrics]
         _heed_signals(daemon)
-        if not dry_run:
-            await stack.enter_async_context(door(folder, answers(daemon)))
-        app = application(daemon, metrics)
+        needs_token = memory is not None and house.web.password is None and house.web.token is None
+        app = application(daemon, metrics, kept_token(folder) if needs_token else None)
+        if memory is not None:
+            await stack.enter_async_context(door(folder, app))
         page = asyncio.create_task(keep_serving(app, house.web.host, house.web.port), name="page")
         stack.push_async_callback(_end, page)
         return await daemon.run()

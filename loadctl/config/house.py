@@ -29,10 +29,19 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Web:
-    """Where the page is served."""
+    """Where the page is served, and to whom.
+
+    `password`: its argon2 hash; `token`: for programs. `private`: also who only looks needs one of them. `hosts`: names
+    under which it may be asked for, beside the machine's own; `prefix`: the path at which a reverse proxy shows it.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8480
+    password: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    private: bool = False
+    hosts: tuple[str, ...] = ()
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)

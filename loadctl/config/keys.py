@@ -5,9 +5,10 @@ The keys of an appliance are in `keys_load`.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from loadctl.config.keys_common import STRICT, Clock, Days, Price, Season, Watts
@@ -110,6 +111,40 @@ class SiteKeys:
     """For how long the grid must be back after an outage before anything is switched by the rules again."""
 
 
+_ARGON2 = re.compile(r"\$argon2(id|i|d)\$v=[0-9]+\$m=[0-9]+,t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
+_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+_SHORTEST_TOKEN = 16
+
+
+def _hashed(value: str) -> str:
+    if not _ARGON2.fullmatch(value):
+        raise ValueError("the password itself must not stand here: `loadctl password` makes of it what does")
+    return value
+
+
+def _long(value: str) -> str:
+    if not (_SHORTEST_TOKEN <= len(value) <= 200 and value.isascii() and value.isprintable() and " " not in value):
+        raise ValueError(f"a token has at least {_SHORTEST_TOKEN} letters and digits, or it can be guessed")
+    return value
+
+
+def _host(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        raise ValueError("only the name is meant here, such as `solar.example.org`: no `https://`, no port, no path")
+    return value.lower()
+
+
+def _path(value: str) -> str:
+    if not _PREFIX.fullmatch(value):
+        raise ValueError("a path is meant here that begins with `/` and does not end with one, such as `/loadctl`")
+    return value
+
+
+def _one_or_more(value: object) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)
 class WebKeys:
     """The page in the browser and the metrics for Prometheus."""
@@ -118,3 +153,18 @@ class WebKeys:
     """The address to listen on; `0.0.0.0` lets the whole home network in."""
     port: Annotated[int, Field(ge=1, le=65535)] = 8480
     """The port to listen on."""
+    password: Annotated[Annotated[str, AfterValidator(_hashed)] | None, Field(examples=["$argon2id$v=19$m=…"])] = None
+    """What the page asks for before it changes anything, as `loadctl password` prints it."""
+    token: Annotated[Annotated[str, AfterValidator(_long)] | None, Field(examples=["${LOADCTL_TOKEN}"])] = None
+    """What programs show before they change anything; without one and without a password, loadctl makes one and keeps
+    it in its state directory."""
+    private: bool = False
+    """Also who only looks must log in; default: whoever can reach the page may look."""
+    hosts: Annotated[
+        list[Annotated[str, AfterValidator(_host)]],
+        BeforeValidator(_one_or_more, json_schema_input_type=str | list[str]),
+        Field(examples=["solar.example.org"]),
+    ] = Field(default_factory=list)
+    """Names under which browsers find the page, beside this computer's own; such as that of a reverse proxy."""
+    prefix: Annotated[str, AfterValidator(_path), Field(examples=["/loadctl"])] = ""
+    """The path under which a reverse proxy shows the page."""

@@ -123,7 +123,7 @@ def _house(data: dict[str, Any], file: str, findings: Findings, drivers: Drivers
         zone=zone,
         meter=meter,
         actuators={rule.load.name: rule.device for rule in rules},
-        web=Web(web.host, web.port),
+        web=Web(web.host, web.port, web.password, web.token, web.private, tuple(web.hosts), web.prefix),
         was={rule.load.name: rule.keys.was for rule in rules if rule.keys.was},
         notes=tuple(dict.fromkeys(findings.notes)),
         location=location,

@@ -6,8 +6,12 @@ import asyncio
 import signal
 from collections import deque
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_urlsafe
+from tempfile import TemporaryDirectory
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,13 +19,14 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from loadctl.config import parse
+from loadctl.config import load as read_rules
 from loadctl.core.explain import explain, span, watts
 from loadctl.core.surplus import own_w, tallied
 from loadctl.core.values import ON, STOPPING, Outcome, Site, Tick, Verdict
 from loadctl.drivers import Shared
 from loadctl.lab.home import STARTS_AT_S, Home, ScaledClock, open_home
 from loadctl.service.daemon import Daemon
+from loadctl.service.memory import FILE, Inline, Memory
 from loadctl.service.metrics import Metrics
 from loadctl.web.app import application, serve
 
@@ -79,7 +84,7 @@ def picture(watcher: Watcher, home: Home, speed: float, page: str) -> Group:
     for name, phase, power, why, countdown, energy, starts in watcher.rows():
         table.add_row(name, Text(phase, style=_COLOURS.get(phase, "")), power, why, countdown, energy, starts)
     lines = Text("\n".join(watcher.decisions) or "…", no_wrap=True, overflow="ellipsis")
-    foot = Text(f"metrics: {page}/metrics    Ctrl-C ends it: every load goes to its safe state", style="dim")
+    foot = Text(f"the page: {page}    Ctrl-C ends it: every load goes to its safe state", style="dim")
     return Group(
         Panel(_flow(watcher, home), title=f"an emulated home, {speed:g} times real speed"),
         table,
@@ -124,17 +129,26 @@ async def play(console: Console, *, speed: float, for_s: float | None, port: int
     midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     clock = ScaledClock(midnight + timedelta(seconds=STARTS_AT_S), speed)
     began = asyncio.get_running_loop().time()
-    async with open_home(clock, port=port) as home:
-        house = parse(home.rules, "demo.yaml")
-        daemon = Daemon(house, Shared(clock))
+    async with AsyncExitStack() as stack:
+        home = await stack.enter_async_context(open_home(clock, port=port))
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="loadctl-demo-")))
+        file = folder / "home.yaml"
+        file.write_text(home.rules, encoding="utf-8")
+        house = read_rules(file)
+        # A disk that takes a tenth of a second would seem to hang for many of the demo's.
+        memory = await Memory.open(folder / FILE, clock, house.site, explain=sentence, executor=Inline())
+        stack.push_async_callback(memory.close)
+        daemon = Daemon(house, Shared(clock), memory=memory)
         metrics = Metrics(daemon)
         watcher = Watcher(house.site, console, printing=not console.is_terminal)
         daemon.observers += [watcher, metrics]
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, daemon.stop, number.name)
-        url = f"http://127.0.0.1:{port}"
+        token = token_urlsafe(12)
+        url = f"http://127.0.0.1:{port}/#token={token}"
+        app = application(daemon, metrics, token)
         company = [
-            asyncio.create_task(serve(application(daemon, metrics), house.web.host, house.web.port), name="page"),
+            asyncio.create_task(serve(app, house.web.host, house.web.port), name="page"),
             asyncio.create_task(_show(console, watcher, home, speed, url), name="screen"),
             asyncio.create_task(_end(daemon, for_s), name="end"),
         ]
@@ -149,6 +163,11 @@ async def play(console: Console, *, speed: float, for_s: float | None, port: int
     return not unconfirmed
 
 
+def sentence(site: Site, outcome: Outcome, tick: Tick, index: int) -> str:
+    """Return what the history says of a decision."""
+    return explain(site, outcome, tick, index).text
+
+
 async def _end(daemon: Daemon, for_s: float | None) -> None:
     if for_s is not None:
         await asyncio.sleep(for_s)
@@ -157,7 +176,7 @@ async def _end(daemon: Daemon, for_s: float | None) -> None:
 
 async def _show(console: Console, watcher: Watcher, home: Home, speed: float, url: str) -> None:
     if not console.is_terminal:
-        console.print(f"an emulated home, {speed:g} times real speed; metrics: {url}/metrics", highlight=False)
+        console.print(f"an emulated home, {speed:g} times real speed; the page: {url}", highlight=False, soft_wrap=True)
         return
     with Live(console=console, refresh_per_second=8, get_renderable=lambda: picture(watcher, home, speed, url)):
         await asyncio.Event().wait()

@@ -10,7 +10,7 @@ import importlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
@@ -34,10 +34,14 @@ _BY = "FROM decisions WHERE wall_ms <= ?"
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Energy of one day, or of all days before one: of the house by the kinds in HOUSE, and by load."""
+    """Energy of one day, or of all days before one: of the house by the kinds in HOUSE, and by load.
+
+    `sun`: the part of what each load had that was not bought.
+    """
 
     house: Mapping[str, Portion]
     loads: Mapping[str, Portion]
+    sun: Mapping[str, Portion] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,14 +229,14 @@ class History:
 
     def _totals(self, query: str, day: date) -> Totals:
         house: dict[str, Portion] = {}
-        loads: dict[str, Portion] = {}
+        by_load: dict[str, dict[str, Portion]] = {"load": {}, "sun": {}}
         for kind, load, wh, seconds, starts in self._read(query, (day.isoformat(),)):
             portion = Portion(wh, seconds, starts)
-            if kind == "load":
-                loads[load] = portion
+            if kind in by_load:
+                by_load[kind][load] = portion
             else:
                 house[kind] = portion
-        return Totals(house, loads)
+        return Totals(house, by_load["load"], by_load["sun"])
 
     def _read(self, query: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         try:

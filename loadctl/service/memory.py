@@ -158,6 +158,11 @@ class Memory:
         return memory
 
     @property
+    def path(self) -> Path:
+        """The file; `History` reads it while this one writes."""
+        return self._store.path
+
+    @property
     def set_aside(self) -> Path | None:
         """Where a damaged file was put, if that happened in this run."""
         return self._store.set_aside

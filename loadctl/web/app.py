@@ -1,35 +1,54 @@
-"""The daemon's HTTP side: /metrics for Prometheus, /healthz and /readyz for whoever watches over the process."""
+"""The daemon's HTTP side: the page, its API, /metrics for Prometheus, /healthz and /readyz for those who watch."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
-import uvicorn
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from loadctl.errors import LoadctlError
 from loadctl.service.daemon import Daemon
 from loadctl.service.metrics import Metrics
-from loadctl.web.server import Server, listen
+from loadctl.service.today import Today
+from loadctl.web.api.desk import Desk
+from loadctl.web.api.live import Live
+from loadctl.web.api.problems import tell
+from loadctl.web.api.routes import Access, let_in, routes
+from loadctl.web.files import Files
+from loadctl.web.gate import Gate
+from loadctl.web.lock import TRUSTED, Lock
+from loadctl.web.server import Server, config, listen, listen_here
 
 HEALTHY_S = 5.0  # a loop that has not ticked for so long hangs
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+SOCKET = "loadctl.sock"
 
 _log = logging.getLogger(__name__)
 
 
-def application(daemon: Daemon, metrics: Metrics) -> Starlette:
-    """Return the ASGI application that shows `daemon`."""
+def application(daemon: Daemon, metrics: Metrics, token: str | None = None) -> ASGIApp:
+    """Return the ASGI application that shows `daemon`; make it before the daemon runs. `token`: see Lock."""
+    today = Today(daemon)
+    live = Live(daemon, today)
+    desk = Desk(daemon, today, live, Lock(daemon.house.web, token))
+    files = Files()
+    daemon.observers += [today, live]
 
-    async def show_metrics(_request: Request) -> Response:
+    async def show_metrics(request: Request) -> Response:
+        let_in(desk, request, Access.LOOK)
         return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def healthz(_request: Request) -> Response:
@@ -43,13 +62,24 @@ def application(daemon: Daemon, metrics: Metrics) -> Starlette:
             return PlainTextResponse("ok\n")
         return PlainTextResponse("the meter has not been read yet\n", status_code=503)
 
-    async def index(_request: Request) -> Response:
-        return PlainTextResponse(
-            "loadctl\n\n/metrics  for Prometheus\n/healthz  does it tick?\n/readyz   is the meter seen?\n"
-        )
+    async def page(request: Request) -> Response:
+        return files.answer(request, "index.html")
 
-    routes = [("/", index), ("/metrics", show_metrics), ("/healthz", healthz), ("/readyz", readyz)]
-    return Starlette(routes=[Route(path, show) for path, show in routes])
+    async def static(request: Request) -> Response:
+        return files.answer(request, request.path_params["path"])
+
+    async def beside(request: Request) -> Response:
+        return files.answer(request, request.url.path.rpartition("/")[2])
+
+    shown = [("/metrics", show_metrics), ("/healthz", healthz), ("/readyz", readyz)]
+    paged = [("/", page), ("/static/{path:path}", static)]
+    paged += [("/manifest.webmanifest", beside), ("/sw.js", beside)]
+    app = Starlette(
+        routes=[Route(path, show) for path, show in shown + paged] + routes(desk),
+        exception_handlers={HTTPException: tell, LoadctlError: tell, Exception: tell},
+    )
+    app.router.redirect_slashes = False
+    return Gate(app, daemon.house.web)
 
 
 async def keep_serving(app: ASGIApp, host: str, port: int) -> None:
@@ -87,13 +117,38 @@ async def serve(app: ASGIApp, host: str, port: int) -> None:
 
 
 async def _serve(app: ASGIApp, listener: socket.socket) -> None:
-    config = uvicorn.Config(
-        app, lifespan="off", access_log=False, log_config=None, log_level="warning", timeout_graceful_shutdown=1
-    )
-    server = Server(config)
+    server = Server(config(app))
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="page")
     try:
         await asyncio.shield(serving)
     finally:
         server.should_exit = True
         await serving
+
+
+@asynccontextmanager
+async def door(state_dir: Path, app: ASGIApp) -> AsyncIterator[None]:
+    """Serve `app` to the owner of `state_dir`, for the commands; only for who has claimed it. Its lock is the file's.
+
+    Where there can be no such socket, that is told.
+    """
+    path = state_dir / SOCKET
+    try:
+        listener = listen_here(path)
+    except OSError as error:
+        _log.error("%s: no commands are taken there: %s", path, error.strerror or error)
+        yield
+        return
+
+    async def trusted(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, TRUSTED: True}, receive, send)
+
+    serving = asyncio.create_task(_serve(trusted, listener), name="door")
+    try:
+        yield
+    finally:
+        serving.cancel()
+        await asyncio.wait([serving])
+        listener.close()
+        with suppress(OSError):
+            path.unlink(missing_ok=True)

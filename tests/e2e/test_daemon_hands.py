@@ -11,9 +11,8 @@ import pytest
 from loadctl.config import House
 from loadctl.core.values import OFF, ON, Holder, Report, Source, Verdict
 from loadctl.drivers import Shared
-from loadctl.errors import LoadctlError
-from loadctl.service.counter import answers
 from loadctl.service.daemon import Daemon
+from tests.api import owners_api
 from tests.home import HomeMeter, Relay, house, rule
 from tests.virtual import VIRTUAL, VirtualClock
 
@@ -123,45 +122,49 @@ async def test_on_the_way_out_a_load_held_on_goes_off_too():
 
 
 @pytest.mark.parametrize(
-    ("question", "said"),
+    ("path", "wish", "status", "said"),
     [
-        ({"do": "override", "load": "bioler", "state": "on"}, "no load is named bioler: did you mean boiler?"),
-        ({"do": "override", "load": "car", "state": "on"}, "no load is named car: there are boiler, pool_pump"),
-        ({"do": "override", "load": ["boiler"], "state": "on"}, "`load` is the name of a load"),
-        ({"do": "override", "load": "boiler", "state": "hot"}, "`state` is one of on, off, auto"),
-        ({"do": "override", "load": "boiler", "state": "on", "for_s": "2h"}, "`for_s` is a number of seconds"),
-        ({"do": "override", "load": "boiler", "state": "on", "for_s": True}, "`for_s` is a number of seconds"),
-        ({"do": "override", "load": "boiler", "state": "on", "for_s": -5}, "boiler: it can be held for a second to"),
-        ({"do": "override", "load": "boiler", "state": "on", "for_s": float("nan")}, "boiler: it can be held for"),
-        ({"do": "adopt", "load": "boiler"}, "boiler: its device answers and is the one known"),
-        ({"do": "adopt", "load": "boilr"}, "no load is named boilr: did you mean boiler?"),
-        ({"do": "explode"}, "`do` is one of hello, override, mode, boost, away, adopt, state"),
-        ({"do": ["hello"]}, "`do` is one of hello, override, mode, boost, away, adopt, state"),
-        ({}, "`do` is one of"),
+        ("loads/bioler/override", {"state": "on"}, 404, "no load is named bioler: did you mean boiler?"),
+        ("loads/car/override", {"state": "on"}, 404, "no load is named car: there are boiler, pool_pump"),
+        ("loads/boiler/override", {"state": "hot"}, 422, "state: "),
+        ("loads/boiler/override", {"state": "on", "for_s": "2h"}, 422, "for_s: "),
+        ("loads/boiler/override", {"state": "on", "for_s": True}, 422, "for_s: "),
+        ("loads/boiler/override", {"state": "on", "for": 5}, 422, "for: "),
+        ("loads/boiler/override", {"state": "on", "for_s": -5}, 422, "boiler: it can be held for a second to"),
+        ("loads/boiler/override", ["on"], 422, ""),
+        ("loads/boiler/override", {}, 422, "state: "),
+        ("loads/boiler/mode", {"mode": "warp"}, 422, "mode: "),
+        ("loads/boyler/mode", {"mode": "fast"}, 404, "no load is named boyler"),
+        ("loads/boiler/boost", {}, 422, "what: "),
+        ("loads/boiler/boost", {"what": "1 h", "by": 17}, 422, "by: "),
+        ("loads/boiler/adopt", None, 422, "boiler: its device answers and is the one known"),
+        ("loads/boilr/adopt", None, 404, "no load is named boilr: did you mean boiler?"),
+        ("away", {}, 422, "until: "),
     ],
 )
-async def test_what_cannot_be_done_is_said_in_a_sentence(question, said):
+async def test_what_cannot_be_done_is_said_in_a_sentence(path, wish, status, said):
     relays = Relay(), Relay()
     home = house(HomeMeter(relays), (rule("boiler"), relays[0]), (rule("pool_pump"), relays[1]))
-    async with controlling(home) as daemon:
+    async with controlling(home) as daemon, owners_api(daemon) as api:
         await asyncio.sleep(5)
-        with pytest.raises(LoadctlError) as caught:
-            answers(daemon)(question)
-        assert said in str(caught.value)
+        answer = await api.post(path, json=wish)
+        assert answer.headers["content-type"] == "application/problem+json"
+        told = answer.json()
+        assert (answer.status_code, told["status"], said in told["detail"]) == (status, status, True), told
         assert daemon.wishes == ()
 
 
 async def test_what_is_told_of_the_house():
     boiler = Relay()
     meter = HomeMeter([boiler], sun_w=2500)
-    async with controlling(house(meter, (rule("boiler"), boiler))) as daemon:
-        with pytest.raises(LoadctlError, match="nothing is decided yet"):
-            answers(daemon)({"do": "state"})
+    async with controlling(house(meter, (rule("boiler"), boiler))) as daemon, owners_api(daemon) as api:
+        told = (await api.get("state")).json()
+        assert (told["meter"]["state"], told["loads"]) == ("waiting", [])
         await asyncio.sleep(60)
-        assert answers(daemon)({"do": "hello"}) == {"said": "loadctl controls boiler"}
-        told = answers(daemon)({"do": "state"})
-        assert (told["grid_w"], told["pv_w"], told["surplus_w"], told["blind"]) == (-200, 2500, 2200, False)
+        told = (await api.get("state")).json()
+        power = told["power"]
+        assert (power["grid_w"], power["pv_w"], power["surplus_w"], told["meter"]["state"]) == (-200, 2500, 2200, "ok")
         assert told["at"].startswith("2026-06-01T14:00:59")
         (load,) = told["loads"]
-        assert (load["name"], load["phase"], load["verdict"], load["draws_w"]) == ("boiler", ON, "run", 2000)
-        assert load["why"]
+        assert (load["name"], load["state"], load["verdict"], load["power_w"]) == ("boiler", ON, "run", 2000)
+        assert load["sentence"]

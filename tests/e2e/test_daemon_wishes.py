@@ -17,9 +17,9 @@ from loadctl.core.surplus import tallied
 from loadctl.core.values import Away, Boost, Clock, Follow, Level, Mode, ModeWish, Need, Range, Tally, Verdict
 from loadctl.drivers import Shared
 from loadctl.errors import LoadctlError
-from loadctl.service.counter import answers
 from loadctl.service.daemon import Daemon
 from loadctl.service.memory import FILE, Inline, Memory
+from tests.api import owners_api
 from tests.charger import Box
 from tests.home import HomeMeter, Relay, house, rule
 from tests.virtual import VIRTUAL, VirtualClock
@@ -255,24 +255,21 @@ async def test_an_absence_that_cannot_be_meant(until, said):
         assert daemon.wishes == ()
 
 
-async def test_all_of_it_is_said_at_the_door():
+async def test_all_of_it_can_be_asked_for():
     boiler = Relay()
-    async with controlling(house(HomeMeter([boiler]), (rule("boiler"), boiler))) as daemon:
+    async with controlling(house(HomeMeter([boiler]), (rule("boiler"), boiler))) as daemon, owners_api(daemon) as api:
         await asyncio.sleep(5)
-        ask = answers(daemon)
-        assert ask({"do": "mode", "load": "boiler", "mode": "fast"})["said"].startswith("boiler: fast")
-        assert ask({"do": "mode", "load": "boiler", "mode": "auto"})["said"].startswith("boiler: solar")
-        assert ask({"do": "boost", "load": "boiler", "what": "1 kWh"})["said"].startswith("boiler: 1 kWh from now on")
-        assert ask({"do": "away", "until": "+10 d"})["said"] == "away: needs wait until Thu 2026-06-11 14:00"
-        for question in (
-            {"do": "mode", "load": "boiler", "mode": "warp"},
-            {"do": "mode", "load": "boyler", "mode": "fast"},
-            {"do": "boost", "load": "boiler"},
-            {"do": "boost", "load": "boiler", "what": "1 h", "by": 17},
-            {"do": "away"},
-        ):
-            with pytest.raises(LoadctlError):
-                ask(question)
+
+        async def said(path: str, **wish: str) -> str:
+            return str((await api.post(path, json=wish)).json()["said"])
+
+        assert (await said("loads/boiler/mode", mode="fast")).startswith("boiler: fast")
+        assert (await said("loads/boiler/mode", mode="auto")).startswith("boiler: solar")
+        assert (await said("loads/boiler/boost", what="1 kWh")).startswith("boiler: 1 kWh from now on")
+        assert await said("away", until="+10 d") == "away: needs wait until Thu 2026-06-11 14:00"
         await asyncio.sleep(5)
         assert daemon.last is not None
         assert daemon.last[1].verdicts == (Verdict.NEED,)
+        told = (await api.get("state")).json()
+        assert told["away"] == {"on": True, "until": "2026-06-11T14:00:05+02:00"}
+        assert told["loads"][0]["boosts"][0]["text"] == "1 kWh"

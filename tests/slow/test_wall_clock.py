@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from loadctl.cli.asking import Whom, look
 from loadctl.lab.emulators.envoy import EmulatedEnvoy
 from loadctl.lab.emulators.serve import serve
 from loadctl.lab.emulators.shelly import EmulatedShellyGen2
-from loadctl.service.door import knock
 from tests.e2e.until import until
 
 LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
@@ -68,11 +68,11 @@ class House:
 
     async def clock(self) -> datetime:
         """The site's local time, as the process has it."""
-        answer = await asyncio.to_thread(knock, self.folder / "state", {"do": "state"})
+        answer = await asyncio.to_thread(look, Whom(self.folder / "state"), "/state")
         return datetime.fromisoformat(answer["at"])
 
     async def verdict(self) -> str:
-        answer = await asyncio.to_thread(knock, self.folder / "state", {"do": "state"})
+        answer = await asyncio.to_thread(look, Whom(self.folder / "state"), "/state")
         return str(answer["loads"][0]["verdict"])
 
     async def live(self) -> None:

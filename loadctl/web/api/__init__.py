@@ -1,0 +1,1 @@
+"""What programs and the page ask: JSON under /api/v1."""
