@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from loadctl.cli.words import read_day
+from loadctl.cli.words import read_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from zoneinfo import ZoneInfo
 
 
 @click.group()
@@ -45,8 +44,8 @@ def export(
         raise click.UsageError("a Parquet file is nothing for the screen: say where to put it with -o FILE")
     path = folder(state_dir, os.environ) / FILE
     with History(path) as past, _readable(path):
-        since = _moment(begin, past.zone, "--from") if begin else datetime.fromtimestamp(0, past.zone)
-        until = _moment(end, past.zone, "--to", end=True) if end else datetime.now(past.zone)
+        since = read_moment(begin, past.zone, "--from") if begin else datetime.fromtimestamp(0, past.zone)
+        until = read_moment(end, past.zone, "--to", end=True) if end else datetime.now(past.zone)
         if since >= until:
             raise click.UsageError("--from must be before --to")
         table = past.table(what, since, until)  # type: ignore[arg-type]
@@ -83,15 +82,3 @@ def _whole(output: Path) -> Iterator[Path]:
         raise click.ClickException(f"{output}: {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)
-
-
-def _moment(text: str, zone: ZoneInfo, option: str, *, end: bool = False) -> datetime:
-    """Read a time of the site; a whole day is its first moment or, at the `end`, the first after it."""
-    day = read_day(text, zone)
-    if day is not None:
-        return datetime.combine(day + timedelta(days=1) if end else day, time(), zone)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise click.UsageError(f"{option} {text}: write 2025-06-01, '2025-06-01 14:30', today or yesterday") from error
-    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 
 import click
 
@@ -34,3 +34,18 @@ def read_day(text: str, zone: tzinfo) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         return None
+
+
+def read_moment(text: str, zone: tzinfo, option: str, *, end: bool = False) -> datetime:
+    """Read a time of the site; a whole day is its first moment or, at the `end`, the first after it.
+
+    Raises click.UsageError that names the `option`.
+    """
+    day = read_day(text, zone)
+    if day is not None:
+        return datetime.combine(day + timedelta(days=1) if end else day, time(), zone)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise click.UsageError(f"{option} {text}: write 2025-06-01, '2025-06-01 14:30', today or yesterday") from error
+    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment

@@ -166,6 +166,7 @@ class Course:
     decided: tuple[Decided, ...]
     runs: tuple[Run, ...]
     sentences: Mapping[tuple[str, float], str] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()  # inputs of the rules of which the trace never told anything
 
     def plain(self) -> dict[str, Any]:
         """Return all of it as plain values; `time` is POSIX, power is W, what is not known is null."""
@@ -239,6 +240,7 @@ def lived(
         tuple(diary.decided),
         tuple(diary.ended(trace.end)),
         diary.sentences,
+        tuple(name for name in controller.house.inputs if name not in account.inputs),
     )
 
 
@@ -251,6 +253,7 @@ class Account:
     book: Book
     totals: Totals = field(init=False)
     known: list[tuple[float, float]] = field(default_factory=list)  # from when to when (POSIX) the trace was known
+    inputs: set[str] = field(default_factory=set)
     _pieces: Iterator[Piece] = field(init=False)
     _piece: Piece = field(init=False)
 
@@ -265,6 +268,8 @@ class Account:
         moment, totals = stretch.moment, self.totals
         if not moment.known:
             return
+        if moment.inputs:
+            self.inputs.update(moment.inputs)
         self._knows(stretch.begin, stretch.begin + stretch.for_s)
         hours = stretch.for_s / 3600
         bought_w = max(0.0, stretch.grid_w)
@@ -285,7 +290,7 @@ class Account:
                 bought_w -= grid_w
 
     def knew(self, begin: float, end: float) -> bool:
-        """Tell whether (nearly) all of a time was known: of a need whose time is not, nobody can say that it was met."""
+        """Tell whether (nearly) all of a time was known: whether a need was met in a gap nobody can say."""
         known_s = sum(max(0.0, min(end, till) - max(begin, since)) for since, till in self.known)
         return end - begin - known_s <= min(UNKNOWN_S, (end - begin) / 2)
 

@@ -15,7 +15,7 @@ SHORTEST_S = 60.0  # a difference that is told lasts so long
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`load` is on under `on` and off under `off`, from `begin` to `end` (POSIX), but for flickers: for `lasts_s` in all.
+    """`load` is on under `on` and off under `off` from `begin` to `end` (POSIX); without flickers for `lasts_s` in all.
 
     The sentences are what was said when it began.
     """

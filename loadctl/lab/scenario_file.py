@@ -162,8 +162,12 @@ class Scenario:
         rules = self.data.get("rules")
         if isinstance(rules, str):
             return Controller.from_file(self.file.with_name(rules)).house.zone
-        site = (rules or {}).get("site", {})
-        return Controller.from_dict(rules or {}).house.zone if "timezone" in site else None
+        if "timezone" not in (rules or {}).get("site", {}):
+            return None
+        try:
+            return Controller.from_dict(rules or {}).house.zone
+        except ConfigError as error:
+            raise self._placed(error) from error
 
     def on(self, trace: Trace, seed: int = 1) -> Home:
         """Return the home on the days of a trace. Raises ConfigError with all that is wrong with it."""

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
+from functools import partial
 from itertools import groupby
 from math import isfinite
 from pathlib import Path
@@ -74,7 +75,7 @@ def opened(path: Path, zone: tzinfo, entities: Entities) -> Source:
                 f"{path.name}: `{bare}` is taken as kW, it never passes {MOST_KW:.0f}; else say {one.role}={bare}:W"
             )
         scaled.append(Series(one.role, bare, times * one.times))
-    return Source(lambda: rows(path, zone, scaled), SILENT_S, tuple(notes))
+    return Source(partial(rows, path, zone, tuple(scaled)), SILENT_S, tuple(notes))
 
 
 def rows(path: Path, zone: tzinfo, series: Sequence[Series]) -> Iterator[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 
 from loadctl.lab.formats.table import Entities, Row, Source, cell, column, house_w, lines, moment, number
@@ -19,7 +20,7 @@ def is_mine(header: Sequence[str]) -> bool:
 
 def opened(path: Path, zone: tzinfo, entities: Entities) -> Source:  # noqa: ARG001 - its columns have their names
     """Make it ready to be read, more than once."""
-    return Source(lambda: rows(path, zone))
+    return Source(partial(rows, path, zone))
 
 
 def rows(path: Path, zone: tzinfo) -> Iterator[Row]:

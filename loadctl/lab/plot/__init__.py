@@ -1,0 +1,1 @@
+"""Pictures of replays: a page for the browser, or a PNG."""
