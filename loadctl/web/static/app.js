@@ -92,5 +92,8 @@ themes();
 sessions();
 route();
 addEventListener("hashchange", route);
-follow(take, (since) => linkState(since, state?.at ?? Date.now() / 1000));
+follow(take, (since) => {
+  linkState(since, state?.at ?? Date.now() / 1000);
+  if (since === null) refresh().catch(() => undefined); // a daemon that began anew knows nobody; said when it matters
+}, askLogin);
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("sw.js").catch(() => undefined); // a browser that forbids it: no harm

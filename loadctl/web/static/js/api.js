@@ -45,13 +45,16 @@ function readable(text) {
 /** Ask for something. Raises Problem. */
 export const get = (path, parameters) => ask("GET", path, undefined, parameters);
 
-/** Ask for an opinion: changes nothing, but the question is long. Raises Problem. */
-export const post = (path, body) => changing("POST", path, body);
+/** Ask for what only the owner may see: asks the person to log in where that is needed. Raises Problem. */
+export const getOwn = (path) => asOwner("GET", path);
 
-/** Put something in place. Raises Problem. */
-export const put = (path, body) => changing("PUT", path, body);
+/** Ask for a change, or an opinion on something long; asks the person to log in where that is needed. Raises Problem. */
+export const post = (path, body) => asOwner("POST", path, body);
 
-async function changing(method, path, body) {
+/** Put something in place; asks the person to log in where that is needed. Raises Problem. */
+export const put = (path, body) => asOwner("PUT", path, body);
+
+async function asOwner(method, path, body) {
   try {
     return await ask(method, path, body);
   } catch (problem) {

@@ -8,46 +8,50 @@ const QUIET_MS = 20000; // nothing heard for so long: is anybody there?
 
 /**
  * Follow the daemon. `onState(state)` for each picture; `onLink(since)` with null while connected, else with the Date
- * since when nothing came.
+ * since when nothing came; `onRefused()` when one must log in to look: resolves to whether that worked.
  */
-export function follow(onState, onLink) {
-  let stream = null, pause_ms = FIRST_PAUSE_MS, heard = new Date(), retry = 0, lost = null;
+export function follow(onState, onLink, onRefused) {
+  let stream = null, pause_ms = FIRST_PAUSE_MS, heard = new Date(), retry = 0, lost = null, asking = false;
 
   function take(state) {
     heard = new Date();
-    pause_ms = FIRST_PAUSE_MS;
     if (lost) onLink(lost = null);
     onState(state);
   }
 
-  function lose() {
-    stream?.close();
-    stream = null;
-    if (!lost) onLink(lost = heard);
-    clearTimeout(retry);
-    retry = setTimeout(open, pause_ms * (0.8 + 0.4 * Math.random())); // many displays shall not come back at once
-    pause_ms = Math.min(pause_ms * 2, LONGEST_PAUSE_MS);
-  }
-
   function open() {
-    clearTimeout(retry);
     stream?.close();
     stream = new EventSource(eventsUrl());
-    stream.addEventListener("state", (event) => take(JSON.parse(event.data)));
-    stream.addEventListener("error", lose);
+    stream.addEventListener("state", (event) => {
+      pause_ms = FIRST_PAUSE_MS;
+      take(JSON.parse(event.data));
+    });
+    stream.addEventListener("error", () => {
+      stream.close();
+      stream = null;
+      look();
+    });
   }
 
+  /** Ask once; the stream is opened again after a pause that grows, so that it is no load on who is in trouble. */
   async function look() {
+    if (asking) return;
+    asking = true;
     try {
       take(await get("state"));
-      if (!stream) open();
-    } catch {
-      lose();
+    } catch (problem) {
+      if (problem.status === 401 && await onRefused()) pause_ms = 0;
+      else if (!lost) onLink(lost = heard);
     }
+    asking = false;
+    clearTimeout(retry);
+    if (stream) return;
+    retry = setTimeout(lost || pause_ms === 0 ? look : open, pause_ms * (0.8 + 0.4 * Math.random())); // many displays shall not come back at once
+    pause_ms = Math.min(Math.max(pause_ms, FIRST_PAUSE_MS / 2) * 2, LONGEST_PAUSE_MS);
   }
 
   look();
   setInterval(() => { if (new Date() - heard > QUIET_MS && stream) look(); }, QUIET_MS / 2);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
-  window.addEventListener("online", look);
+  addEventListener("online", look);
 }

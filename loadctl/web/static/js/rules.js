@@ -1,6 +1,6 @@
 // The rule file: an editor that says what is wrong on the line where it is wrong, and tries the rules on a day that was.
 
-import {get, post, put} from "./api.js";
+import {getOwn, post, put} from "./api.js";
 import {askSure} from "./ask.js";
 import {h, setText, show, tell} from "./dom.js";
 import {whatIf} from "./whatif.js";
@@ -17,20 +17,21 @@ export function view(root) {
   root.replaceChildren(h("div.bar.days", {}, h("div", {}, heading, path), h("div.choices", {}, again, save)), verdict,
     h("div.editor", {}, gutter, h("div.sheet", {}, shadow, text)), faults,
     h("p.hint", {id: "rules-keys"}, "Ctrl+S saves. Faults are listed below the file; each leads to its line."), trial);
+  text.readOnly = true;
   let file = null, timer = 0, asked = 0, found = [];
   const trying = whatIf(trial, () => text.value);
   const changed = () => file !== null && text.value !== file.text;
 
   async function load() {
     try {
-      file = await get("rules");
+      file = await getOwn("rules");
       text.value = file.text;
       setText(path, file.writable ? file.path : `${file.path}: loadctl may not write this file, so it cannot be saved here`);
       text.readOnly = false;
       draw(file.warnings ?? []);
       check();
     } catch (problem) {
-      setText(verdict, `The rule file cannot be shown: ${problem.message}`);
+      setText(verdict, problem.status === 401 ? "The rule file is shown to its owner only: “Read the file again” asks for the login." : `The rule file cannot be shown: ${problem.message}`);
     }
   }
 
