@@ -101,7 +101,7 @@ def refined(space: Space, days: Days, searched: Sequence[Trace], good: Sequence[
             if name not in singles or one.sum.money < singles[name].sum.money:
                 singles[name] = one
     together = space.settings({name: one.settings[0][1] for name, one in singles.items()})
-    if len(together) > 1 and fits(space, together, different(searched)):
+    if len(together) > 1 and fits(space, together, different(space, searched)):
         total = days.of(together, searched)
         if total.allowed(base) and total.money < best.sum.money:
             best = Found(together, total)
@@ -109,7 +109,7 @@ def refined(space: Space, days: Days, searched: Sequence[Trace], good: Sequence[
         if all(name != other for other, _ in best.settings):
             continue  # went with another one
         less = space.without(best.settings, name)
-        if fits(space, less, different(searched)):
+        if fits(space, less, different(space, searched)):
             total = days.of(less, searched)
             if total.allowed(base) and total.money < best.sum.money + WORTH_IT:
                 best = Found(less, total)
@@ -119,7 +119,7 @@ def refined(space: Space, days: Days, searched: Sequence[Trace], good: Sequence[
 def _judged(candidate: Settings, space: Space, days: Days, held: Sequence[Trace]) -> Verdict:
     if len(held) < LEAST_DAYS:
         return Verdict((), {}, Gain(0.0, 1.0, 0, 0))
-    kinds = different(held)
+    kinds = different(space, held)
 
     def money(names: tuple[str, ...]) -> list[float]:
         settings = _only(space, candidate, names)
@@ -146,8 +146,8 @@ def _changes(
         if name not in verdict.gains:
             continue
         within = kept if name in names else _only(space, candidate, (*names, name))
-        within = _fitting(space, within, different(split.searched))
-        without = _fitting(space, space.without(within, name), different(split.searched))
+        within = _fitting(space, within, different(space, split.searched))
+        without = _fitting(space, space.without(within, name), different(space, split.searched))
         searched = days.of(without, split.searched).money - days.of(within, split.searched).money
         starts = 0.0
         if split.held and name in names:

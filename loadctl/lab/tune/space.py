@@ -144,7 +144,7 @@ def space_of(subject: Subject, traces: Iterable[Trace]) -> Space:
     knobs += _of_all(home.loads, {load.name: keys_of(subject, load.name) for load in home.loads}, left, fixed)
     loads = {load.name: load for load in home.loads}
     whole = Space(subject, loads, {knob.name: knob for knob in knobs}, (), frozenset(unseen))
-    kinds = different(days)
+    kinds = different(whole, days)
     usable = {knob.name: found for knob in knobs if (found := _usable(whole, knob, kinds)) is not None}
     return Space(subject, loads, usable, tuple(left), frozenset(unseen))
 
@@ -160,12 +160,13 @@ def fits(space: Space, settings: Settings, days: Iterable[Trace]) -> bool:
     return True
 
 
-def different(days: Iterable[Trace]) -> list[Trace]:
-    """Return one day of each kind that a scenario's `when` tells apart."""
+def different(space: Space, days: Iterable[Trace]) -> list[Trace]:
+    """Return one day of each kind that the scenario's `when` tells apart."""
     found: dict[tuple[str, bool], Trace] = {}
+    seasonal = bool(space.subject.scenario.data.get("when"))
     for day in days:
         first = datetime.fromtimestamp(day.moments[0].time, day.zone)
-        found.setdefault((SEASONS[first.month], first.weekday() >= 5), day)
+        found.setdefault((SEASONS[first.month], first.weekday() >= 5) if seasonal else ("", False), day)
     return list(found.values())
 
 

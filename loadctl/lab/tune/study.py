@@ -175,7 +175,7 @@ class _Watch:
 def search(study: optuna.Study, space: Space, days: Days, searched: Sequence[Trace], plan: Plan) -> list[Found]:
     """Search until the study has `trials` finished ones, whoever did them, and return all that were found."""
     width = max(1, ceil(plan.width / len(searched)))
-    kinds, watch = different(searched), _Watch(plan.patience_s)
+    kinds, watch = different(space, searched), _Watch(plan.patience_s)
     mine: dict[int, _Flight] = {}
     asked, told = 0, -1
     while True:
