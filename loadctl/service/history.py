@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import IO, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -156,6 +157,57 @@ class History:
             (*_span_ms(begin, end), load, load),
         ):
             yield Decision(self._time(row[0] / 1000), DecisionRow(*row))
+
+    def latest(self, begin: datetime, end: datetime, load: str | None, most: int) -> list[Decision]:
+        """Return the last decisions of a span, at most so many, oldest first."""
+        rows = self._read(
+            f"SELECT {_DECISION} FROM decisions"  # noqa: S608 - names of ours
+            " WHERE wall_ms >= ? AND wall_ms < ? AND (? IS NULL OR load = ?) ORDER BY wall_ms DESC, id DESC LIMIT ?",
+            (*_span_ms(begin, end), load, load, most),
+        )
+        return [Decision(self._time(row[0] / 1000), DecisionRow(*row)) for row in rows][::-1]
+
+    def energy(self, first: date, last: date, letters: int) -> Iterator[Row]:
+        """Yield (period, kind, load, Wh, s, starts); a period is what the first `letters` of the date say."""
+        yield from self._read(
+            "SELECT substr(day, 1, ?) AS period, kind, load, sum(wh), sum(seconds), sum(starts) FROM energy"
+            " WHERE day >= ? AND day <= ? GROUP BY period, kind, load ORDER BY period",
+            (letters, first.isoformat(), last.isoformat()),
+        )
+
+    def flows(self, begin: float, end: float) -> tuple[float, float, float]:
+        """Return the Wh that the minutes in a span (POSIX) imported, used and exported."""
+        row = self._read(
+            "SELECT total(max(grid_w, 0) * seconds) / 3600, total(max(load_w, 0) * seconds) / 3600,"
+            " total(max(-grid_w, 0) * seconds) / 3600 FROM minutes WHERE minute >= ? AND minute < ?",
+            (begin // 60, end // 60),
+        ).fetchone()
+        return row[0], row[1], row[2]
+
+    def stretches(
+        self, begin: datetime, end: datetime, length: int, shift: int, means: str
+    ) -> tuple[list[Row], list[Row]]:
+        """Return (index, s measured, s, *means) of the house and (index, load, Wh), by stretches of `length` minutes.
+
+        A stretch begins where `minute + shift` can be divided by `length`. `means`: SQL over the minutes.
+        """
+        span = (-(-begin.timestamp() // 60), -(-end.timestamp() // 60))
+        house = self._read(
+            f"SELECT (minute + {shift}) / {length} AS i, total(seconds), count(*) * 60.0, {means}"  # noqa: S608
+            " FROM minutes WHERE minute >= ? AND minute < ? GROUP BY i ORDER BY i",
+            span,
+        ).fetchall()
+        loads = self._read(
+            f"SELECT (minute + {shift}) / {length} AS i, load, sum(wh) FROM load_minutes"  # noqa: S608
+            " WHERE minute >= ? AND minute < ? GROUP BY i, load",
+            span,
+        ).fetchall()
+        return house, loads
+
+    def limit(self, seconds: float) -> None:
+        """Have every question that takes longer than until so many seconds from now raise LoadctlError."""
+        end = monotonic() + seconds
+        self._connection.set_progress_handler(lambda: monotonic() > end, 10_000)
 
     def table(self, what: What, begin: datetime, end: datetime) -> Table:
         """Return a table to export; its rows are read as they are asked for."""

@@ -22,13 +22,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every answer may look at. `reading`: one question to the history at a time, so that they cost one thread."""
+    """What every answer may look at, and what few may do at a time: ask the history, check, save and replay rules."""
 
     daemon: Daemon
     today: Today
     live: Live
     lock: Lock
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    saving: asyncio.Lock = field(default_factory=asyncio.Lock)
     replaying: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 

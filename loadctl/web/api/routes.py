@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from loadctl.web.api import now, wishes
+from loadctl.web.api import now, past, rules, whatif, wishes
 from loadctl.web.api.desk import Desk, Handler
 from loadctl.web.lock import refusal
 
@@ -46,6 +46,14 @@ ROWS = (
     Row("GET", "/state", now.state, Access.LOOK),
     Row("GET", "/loads", now.loads, Access.LOOK),
     Row("GET", "/loads/{name}", now.load, Access.LOOK),
+    Row("GET", "/loads/{name}/explain", past.explained, Access.LOOK),
+    Row("GET", "/history", past.history, Access.LOOK),
+    Row("GET", "/decisions", past.decisions, Access.LOOK),
+    Row("GET", "/totals", past.sums, Access.LOOK),
+    Row("GET", "/rules", rules.show, Access.OWNER),
+    Row("PUT", "/rules", rules.save, Access.CHANGE),
+    Row("POST", "/rules/check", rules.check, Access.CHANGE),
+    Row("POST", "/rules/replay", whatif.replay, Access.CHANGE),
     Row("GET", "/events", now.events, Access.LOOK),
     Row("GET", "/session", now.session, Access.ANYBODY),
     Row("POST", "/login", now.login, Access.ANYBODY),

@@ -96,7 +96,8 @@ def _head(daemon: Daemon, wall: datetime) -> Json:
 def _today(today: Today) -> Json:
     flows = today.house_wh
     known = {f"{flow}_wh": _short(flows.get(flow)) for flow in ("production", "consumption", "import", "export")}
-    return known | {"self_consumption": self_consumption(flows.get("production"), flows.get("export"))}
+    share = self_consumption(flows.get("production"), flows.get("export"))
+    return known | {"self_consumption": share, "saved": _short(today.saved, 3), "paid": _short(today.paid, 3)}
 
 
 def self_consumption(production_wh: float | None, export_wh: float | None) -> float | None:
