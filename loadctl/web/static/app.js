@@ -30,7 +30,8 @@ async function route() {
   if (LATER[view]) {
     try {
       views[view] ??= (await LATER[view]()).view(byId(`view-${view}`));
-      if (state) views[view].open(argument, state);
+      const known = state ?? remember().state;
+      if (known) views[view].open(argument, known);
     } catch (error) {
       if (error instanceof TypeError) tell("This part of the page could not be loaded; is loadctl running?");
       throw error;
@@ -38,9 +39,37 @@ async function route() {
   }
 }
 
+const KEPT = "loadctl-last", KEEP_EVERY_MS = 10000;
+let kept_ms = 0;
+
+/** Keep the last picture for when the house cannot be reached. */
+function keep() {
+  if (Date.now() - kept_ms < KEEP_EVERY_MS) return;
+  kept_ms = Date.now();
+  localStorage.setItem(KEPT, JSON.stringify({kept_ms, state}));
+}
+
+function remember() {
+  try {
+    return JSON.parse(localStorage.getItem(KEPT)) ?? {};
+  } catch {
+    return {}; // of another version of this page
+  }
+}
+
+function lose(since) {
+  const kept = state === null ? remember() : {};
+  if (kept.state) {
+    Object.assign(place, {timezone: kept.state.timezone, currency: kept.state.currency});
+    views.now.update(kept.state);
+  }
+  linkState(kept.state ? new Date(kept.kept_ms) : since, 0);
+}
+
 function take(fresh) {
   const first = state === null;
   state = fresh;
+  keep();
   Object.assign(place, {timezone: fresh.timezone || "UTC", currency: fresh.currency});
   linkState(null, fresh.at);
   views.now.update(fresh);
@@ -66,6 +95,11 @@ function themes() {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.dispatchEvent(new CustomEvent("recolour")));
 }
 
+async function leave() {
+  await logout();
+  localStorage.removeItem(KEPT);
+}
+
 async function sessions() {
   const button = byId("login");
   session.onLogin = askLogin;
@@ -73,7 +107,7 @@ async function sessions() {
     show(button, session.login !== "none");
     setText(button, session.may_change ? "Log out" : "Log in");
   };
-  button.addEventListener("click", () => (session.may_change ? logout() : askLogin()).catch((problem) => tell(problem.message)));
+  button.addEventListener("click", () => (session.may_change ? leave() : askLogin()).catch((problem) => tell(problem.message)));
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   try {
     if (token) {
@@ -93,7 +127,7 @@ sessions();
 route();
 addEventListener("hashchange", route);
 follow(take, (since) => {
-  linkState(since, state?.at ?? Date.now() / 1000);
   if (since === null) refresh().catch(() => undefined); // a daemon that began anew knows nobody; said when it matters
+  else lose(since);
 }, askLogin);
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("sw.js").catch(() => undefined); // a browser that forbids it: no harm

@@ -50,6 +50,7 @@ export function view(root) {
       told = decided.decisions.map((one) => ({...one, time: new Date(one.time).getTime() / 1000})).sort((one, other) => one.time - other.time);
       drawn?.remove();
       drawn = null;
+      delete figure.dataset.day;
       total(totals.rows.find((row) => row.period === day));
       if (!data.time.length) {
         sorry(figure, day === today ? "Nothing is recorded of today yet; the first minutes come soon." : "Nothing is recorded of this day.");
@@ -59,6 +60,7 @@ export function view(root) {
       slider.min = from; slider.max = to; slider.value = Math.min(Number(slider.value) > from && again ? Number(slider.value) : data.time[data.time.length - 1], to);
       drawn = await chart(figure, data, {from, to, most_w: loads, onMoment: (_, time) => { slider.value = time; tell(time); }});
       if (turn !== asked) return;
+      figure.dataset.day = day;
       tell(Number(slider.value));
       list();
       rows();
