@@ -62,7 +62,7 @@ class Streamed:
     def __getitem__(self, index: int, /) -> Moment:
         if index in {0, -1}:
             return self.last if index else self.first
-        return next(itertools.islice(self.read(), index, None)) if index > 0 else tuple(self.read())[index]
+        return tuple(self.read())[index]
 
 
 @dataclass(frozen=True, slots=True)

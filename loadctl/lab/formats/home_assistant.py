@@ -36,7 +36,7 @@ GUESSES = {
     "grid": re.compile(r"grid|mains|net_(power|consumption)|smart_?meter"),
     "load": re.compile(r"house|home|consumption|load"),
 }
-NO_POWER = re.compile(r"energy|kwh|today|daily|total|forecast|voltage|current|frequency|_va$|price|cost|temp")
+NO_POWER = re.compile(r"energy|kwh|today|daily|yield|forecast|voltage|current|frequency|_va$|price|cost|temp")
 
 
 @dataclass(frozen=True, slots=True)
