@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -24,6 +25,7 @@ from loadctl.core.explain import explain, span, watts
 from loadctl.core.surplus import own_w, tallied
 from loadctl.core.values import ON, STOPPING, Outcome, Site, Tick, Verdict
 from loadctl.drivers import Shared
+from loadctl.lab import yesterday
 from loadctl.lab.home import STARTS_AT_S, Home, ScaledClock, open_home
 from loadctl.service.daemon import Daemon
 from loadctl.service.memory import FILE, Inline, Memory
@@ -151,6 +153,7 @@ async def play(console: Console, *, speed: float, for_s: float | None, port: int
             asyncio.create_task(serve(app, house.web.host, house.web.port), name="page"),
             asyncio.create_task(_show(console, watcher, home, speed, url), name="screen"),
             asyncio.create_task(_end(daemon, for_s), name="end"),
+            asyncio.create_task(_look_back(file, folder / FILE, midnight), name="yesterday"),
         ]
         try:
             unconfirmed = await daemon.run()
@@ -172,6 +175,18 @@ async def _end(daemon: Daemon, for_s: float | None) -> None:
     if for_s is not None:
         await asyncio.sleep(for_s)
         daemon.stop(f"{for_s:g} s are over")
+
+
+async def _look_back(rules: Path, memory: Path, midnight: datetime) -> None:
+    """Have the day before today lived and written down, beside all that goes on."""
+    what = (yesterday.__name__, str(rules), str(memory), midnight.isoformat())
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", *what)
+    try:
+        await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def _show(console: Console, watcher: Watcher, home: Home, speed: float, url: str) -> None:

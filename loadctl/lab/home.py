@@ -21,6 +21,9 @@ HOUR_S = 3600.0
 STARTS_AT_S = 11.9 * HOUR_S
 CAR_COMES_AT_S = 12 * HOUR_S
 CAR_LEAVES_AT_S = 7 * HOUR_S
+PEAK_W = 8000.0
+BASE_W = 220.0
+HOT_WATER = ((12.5, 700.0), (19.0, 2000.0), (21.5, 1200.0))  # what is drawn at which hour, Wh
 PASSWORD = "sunshine"  # noqa: S105 - of a relay that exists in this process only
 
 RULES = """\
@@ -96,20 +99,19 @@ class Home:
 
 def build(clock: Callable[[], float]) -> Home:
     """Return a home whose devices tell the time by `clock` (seconds); nothing is served yet."""
-    sky, clouds = clear_sky(8000.0), Clouds(seed=45)
+    sky, clouds = clear_sky(PEAK_W), Clouds(seed=45)
     car = Car(clock, capacity_wh=50_000.0)
     box = EmulatedGoE(car, clock=clock)
     box.lmo = 4  # a car that is plugged in waits until it is let charge
-    spikes = [Spike(h * HOUR_S + m * 60, watts, mins * 60.0) for h, m, watts, mins in _KITCHEN]
     house = House(
         pv=lambda at_s: sky(at_s) * clouds.share(at_s),
-        base=everyday(220.0, spikes),
+        base=everyday(BASE_W, kitchen()),
         appliances={
             "boiler": Tank(
                 2000.0,
                 capacity_wh=7000.0,
                 content_wh=5000.0,
-                draws=[Draw(12.5 * HOUR_S, 700.0), Draw(19 * HOUR_S, 2000.0), Draw(21.5 * HOUR_S, 1200.0)],
+                draws=[Draw(hour * HOUR_S, energy_wh) for hour, energy_wh in HOT_WATER],
             ),
             "pool_pump": Resistor(1080.0),
             "car": Garage(car, CAR_COMES_AT_S, CAR_LEAVES_AT_S, soc=45.0),
@@ -124,6 +126,11 @@ def build(clock: Callable[[], float]) -> Home:
         box,
         rules="",
     )
+
+
+def kitchen() -> list[Spike]:
+    """Return what is cooked each day."""
+    return [Spike(h * HOUR_S + m * 60, watts, mins * 60.0) for h, m, watts, mins in _KITCHEN]
 
 
 _KITCHEN = ((10, 20, 2000, 3), (11, 5, 2000, 3), (12, 10, 2400, 25), (13, 40, 2000, 3), (15, 30, 2000, 3),

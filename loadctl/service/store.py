@@ -160,7 +160,7 @@ class Store:
         connection.execute("BEGIN IMMEDIATE")
         try:
             _write_saved(connection, batch.saved, batch.zone)
-            _write_leaves(connection, batch.leaves)
+            write_leaves(connection, batch.leaves)
             moment = batch.saved.moment
             if self._pruned_at is None or moment.at - self._pruned_at >= PRUNE_EVERY_S:
                 _prune(connection, self._keep, moment.wall)
@@ -324,7 +324,8 @@ def _write_saved(connection: sqlite3.Connection, saved: Saved, zone: str) -> Non
     )
 
 
-def _write_leaves(connection: sqlite3.Connection, leaves: Leaves) -> None:
+def write_leaves(connection: sqlite3.Connection, leaves: Leaves) -> None:
+    """Add what ticks left behind to a file with this schema. Raises sqlite3.Error."""
     connection.executemany("INSERT OR REPLACE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", leaves.samples)
     connection.executemany(_ADD_MINUTE, [(row.minute, row.seconds, *row.means) for row in leaves.minutes])
     connection.executemany(
