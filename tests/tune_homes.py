@@ -27,7 +27,7 @@ rules:
       grid_limit: 0 W   # never pay
       min_on: 2 min
 house:
-  boiler: {is: tank, holds: 4 kWh, begins: 0 kWh, loss: 0 W, draws: {"10:25": 0.5 kWh}}
+  boiler: {is: tank, holds: 4 kWh, begins: 0 kWh, loss: 0 W, draws: {"10:15": 1 kWh}}
 """
 
 
@@ -58,7 +58,7 @@ def csv_days(folder: Path, count: int, minutes: int = 30) -> list[Path]:
 def subject(folder: Path, text: str, name: str = "home.yaml") -> Subject:
     file = folder / name
     file.write_text(text)
-    return read_subject(file)
+    return read_subject(str(file))
 
 
 @dataclass

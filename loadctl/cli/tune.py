@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("rules", metavar="RULES")
 @click.argument("traces", metavar="TRACE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--house", metavar="FILE", help="What the appliances really are: the `house:` of this scenario file.")
 @click.option("--trials", type=click.IntRange(1), default=60, show_default=True, help="So many rules are tried.")
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, help="So many days at once.")
 @click.option("--storage", metavar="URL", help="Share the search with others: sqlite:///FILE, journal://FILE, …")
@@ -37,6 +38,7 @@ def tune(
     *,
     rules: str,
     traces: tuple[Path, ...],
+    house: str | None,
     trials: int,
     jobs: int,
     storage: str | None,
@@ -57,7 +59,6 @@ def tune(
     """
     from loadctl.errors import LoadctlError
     from loadctl.lab.days import days as cut
-    from loadctl.lab.homes import HOMES
     from loadctl.lab.tune import cluster as places
     from loadctl.lab.tune.days import Days, split
     from loadctl.lab.tune.space import space_of
@@ -70,10 +71,7 @@ def tune(
         raise LoadctlError(places.MISSING.format(error.name)) from error
     if target is not None and target.exists() and not force:
         raise LoadctlError(f"{target} exists; name another file, or write over it with --force")
-    path = Path(rules)
-    if not path.exists() and rules.lower() in HOMES:
-        path = HOMES[rules.lower()]
-    subject = read_subject(path)
+    subject = read_subject(rules, house)
     parts = split(day for trace in traces for day in cut(trace, subject.scenario.zone))
     space = space_of(subject, [*parts.searched, *parts.held])
     if not space.knobs:
@@ -82,7 +80,7 @@ def tune(
         kept = stack.enter_context(studies.stored(storage))
         pool = stack.enter_context(places.cluster(cluster) if cluster else places.local(jobs))
         plan = studies.Plan(trials, pool.width, seed, patience, storage is None, _progress(quiet=as_json))
-        name = study or path.stem
+        name = study or subject.scenario.name
         opened = studies.open_study(kept, name, subject.print_of([*parts.searched, *parts.held]), space, plan)
         lived = Days(space, pool.executor, subject.changed(()).on(parts.searched[0]).controller.house.tariff.buy.usual)
         if only_search:

@@ -120,7 +120,7 @@ def test_the_old_value_is_told_as_it_stands_there():
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_change_that_may_be_tried_can_be_written(file: Path):
     """In our own rule files: what is written is what was tried, passes the check, and asks for no shorter rest."""
-    subject = read_subject(file)
+    subject = read_subject(str(file))
     space = space_of(subject, [day(0)])
     before = {load.name: load for load in Controller.from_file(file).house.site.loads}
     for knob in space.knobs.values():

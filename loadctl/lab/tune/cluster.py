@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
+from threading import Thread
 
 from loadctl.errors import LoadctlError
 
@@ -29,13 +32,25 @@ class Pool:
 @contextmanager
 def local(jobs: int) -> Iterator[Pool]:
     """Offer processes of this machine."""
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as executor:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), _leave_with_parent) as executor:
         try:
             yield Pool(executor, jobs)
         except BrokenProcessPool as error:
             raise LoadctlError(f"a process that lived a day died, for want of memory perhaps; {AGAIN}") from error
         finally:
             executor.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_with_parent() -> None:
+    """End this process when the one that started it is gone, however that ended: a pool does not do so by itself."""
+    parent = parent_process()
+    if parent is not None:
+        Thread(target=_wait, args=(parent,), daemon=True).start()
+
+
+def _wait(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
 
 
 @contextmanager

@@ -67,13 +67,13 @@ def propose(study: optuna.Study, space: Space, days: Days, split: Split, plan: P
     held = _held(days, kept, split.held)
     before_held = _held(days, AS_WRITTEN, split.held)
     why = ""
-    if not candidate:
-        why = "none of the rules that were tried is better than yours on the days searched."
-    elif len(split.held) < LEAST_DAYS:
+    if len(split.held) < LEAST_DAYS:
         why = (
             f"{len(split.held)} days held back are too few to tell a gain from chance; at least {2 * LEAST_DAYS} days "
             "are needed, a few weeks are better."
         )
+    elif not candidate:
+        why = "none of the rules that were tried is better than yours on the days searched."
     elif not kept:
         why = "what looked better on the days searched did not prove itself on those held back."
     elif held is not None and before_held is not None and not held.allowed(before_held):

@@ -15,7 +15,8 @@ from loadctl.config import text as yaml_text
 from loadctl.config.findings import Findings
 from loadctl.config.findings import Path as KeyPath
 from loadctl.controller import Controller
-from loadctl.lab.scenario_file import Scenario, read_scenario
+from loadctl.lab.scenario_file import Scenario
+from loadctl.lab.side_by_side import homes_of
 from loadctl.lab.trace import Trace
 
 
@@ -49,24 +50,27 @@ class Subject:
         for trace in traces:
             digest.update(repr((trace.name, str(trace.zone))).encode())
             for moment in trace.moments:
-                digest.update(repr((moment.time, moment.pv_w, moment.base_w, moment.for_s, moment.known)).encode())
+                digest.update(repr((moment, moment.soc_pct, sorted(moment.inputs.items()))).encode())
         return digest.hexdigest()[:16]
 
 
-def read_subject(path: Path) -> Subject:
-    """Read a rule file or a scenario file. Raises ConfigError with all that is wrong with it."""
-    scenario = read_scenario(path)
+def read_subject(name: str, house: str | None = None) -> Subject:
+    """Read a rule file, a scenario file or a built-in home; `house`: the scenario file that tells what is really there.
+
+    Raises ConfigError with all that is wrong with it.
+    """
+    (scenario,) = homes_of([name], house).values()
     rules = scenario.data.get("rules")
     if not isinstance(rules, str):
         bare = Scenario(scenario.name, scenario.file, scenario.data)
-        return Subject(path, path.read_text("utf-8-sig"), ("rules",), bare)
+        return Subject(bare.file, _text(bare.file), ("rules",), bare)
     file = scenario.file.with_name(rules)
-    house = Controller.from_file(file).house
-    text = file.read_bytes().decode("utf-8-sig")
+    zone = getattr(Controller.from_file(file).house.zone, "key", None)
+    text = _text(file)
     findings = Findings(str(file))
     data = _literal(yaml_text.read(text, findings, yaml_text.Secrets({}, file, lenient=True)))  # no secrets beside it
     findings.raise_if_any()
-    if zone := getattr(house.zone, "key", None):
+    if zone:
         data["site"] = {"timezone": zone, **(data.get("site") or {})}
     return Subject(file, text, (), Scenario(scenario.name, file, {**scenario.data, "rules": data}))
 
@@ -76,6 +80,10 @@ def put(data: dict[str, Any], path: KeyPath, value: str | int) -> None:
     for step in path[:-1]:
         data = data.setdefault(str(step), {})
     data[str(path[-1])] = value
+
+
+def _text(file: Path) -> str:
+    return file.read_bytes().decode("utf-8-sig")
 
 
 def _literal(value: Any) -> Any:
