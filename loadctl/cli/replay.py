@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from loadctl.lab.difference import Difference
     from loadctl.lab.trace import Trace
 
+WORTH_TELLING_WH = 50.0
+
 
 @click.command()
 @click.argument("files", metavar="RULES... TRACE...", nargs=-1, required=True)
@@ -84,6 +86,10 @@ def replay(
             click.echo("\n".join(decided(course, titled=several)))
         if several:
             click.echo("\n".join(differing(courses, found)))
+    guessed = {load: None for home in homes.values() for load in home.guessed}
+    if guessed:
+        what = ", ".join(f"`{load}`" for load in guessed)
+        click.echo(f"loadctl: {what}: what it really is was guessed from its rule; say it under `house:`", err=True)
     for course in courses:
         if course.unknown:
             what = ", ".join(f"`{name}`" for name in course.unknown)
@@ -114,7 +120,7 @@ def table(courses: Sequence[Course]) -> Iterator[str]:
     widths = [max(10, len(course.name)) + 2 for course in courses]
     yield f"{'':26}" + "".join(f"{course.name:>{width}}" for course, width in zip(courses, widths, strict=True))
     for label, *cells in _rows(courses):
-        yield f"{label:26}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        yield f"{label:26}{''.join(f'{cell:>{width}}' for cell, width in zip(cells, widths, strict=True))}".rstrip()
 
 
 def _rows(courses: Sequence[Course]) -> Iterator[tuple[str, ...]]:
@@ -128,8 +134,9 @@ def _rows(courses: Sequence[Course]) -> Iterator[tuple[str, ...]]:
     yield "paid", *(f"{one.paid:.2f}" for one in totals)
     yield "earned", *(f"{one.earned:.2f}" for one in totals)
     yield "the bill", *(f"{one.money:.2f}" for one in totals)
-    if any(one.unmet for one in totals):
-        yield "not served in time", *(_kwh(sum(lack.energy_wh for lack in one.unmet)) for one in totals)
+    lacked = [sum(lack.energy_wh for lack in one.unmet) for one in totals]
+    if max(lacked) >= WORTH_TELLING_WH:
+        yield "not served in time", *map(_kwh, lacked)
     for load in dict.fromkeys(name for one in totals for name in one.loads):
         parts = [one.loads.get(load) for one in totals]
         yield load, *("" for _ in parts)

@@ -169,6 +169,16 @@ class Scenario:
         except ConfigError as error:
             raise self._placed(error) from error
 
+    @property
+    def guessed(self) -> list[str]:
+        """Return the loads of which nobody says what they really are."""
+        rules = self.data.get("rules")
+        if isinstance(rules, str):
+            names = [load.name for load in Controller.from_file(self.file.with_name(rules)).house.site.loads]
+        else:
+            names = list((rules or {}).get("loads", {}))
+        return [name for name in names if name not in (self.data.get("house") or {})]
+
     def on(self, trace: Trace, seed: int = 1) -> Home:
         """Return the home on the days of a trace. Raises ConfigError with all that is wrong with it."""
         first = datetime.fromtimestamp(trace.moments[0].time, trace.zone)
