@@ -31,21 +31,20 @@ BACKUPS = 20
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 Json = dict[str, Any]
-Text = Annotated[str, Field(max_length=LONGEST_RULES)]
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Draft:
     """Rules that are being written."""
 
-    text: Text
+    text: str
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Edition:
     """Rules to save; `revision`: of the file that was edited."""
 
-    text: Text
+    text: str
     revision: Annotated[str, Field(max_length=64)]
 
 

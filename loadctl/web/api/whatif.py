@@ -19,7 +19,7 @@ from starlette.responses import Response
 from loadctl.errors import Fault
 from loadctl.web.api.desk import Desk, body
 from loadctl.web.api.problems import Problem
-from loadctl.web.api.rules import Text, faults, text_of
+from loadctl.web.api.rules import faults, text_of
 from loadctl.web.gate import LONGEST_RULES
 
 LIMIT_S = 180.0  # a day of three loads takes a Raspberry Pi half a minute, and there are two
@@ -31,7 +31,7 @@ _ENVIRONMENT = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "LANG", "HOME", "TMPDIR", "
 class Question:
     """These rules on this day."""
 
-    text: Text
+    text: str
     day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
