@@ -172,7 +172,7 @@ class _Drawing:
                 continue
             since, until = (datetime.fromtimestamp(at, panel.zone) for at in (run.begin, run.end))
             said = next(
-                (one.sentence for one in reversed(course.decided) if one.load == load and one.time <= run.begin), ""
+                (one.sentence for one in reversed(course.decided) if one.load == load and one.time < run.begin), ""
             )
             title = escape(f"{load} {since:%H:%M}-{until:%H:%M} ({span(run.end - run.begin)}): {said}")
             yield (
