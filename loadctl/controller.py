@@ -39,7 +39,7 @@ from loadctl.actuators import ACTUATORS
 from loadctl.config import House, load, parse
 from loadctl.config.reading import Drivers
 from loadctl.core import values
-from loadctl.core.calm import Calm, covers, decided, resting
+from loadctl.core.calm import Calm, covers, decided, lived
 from loadctl.core.each_tick import each_tick
 from loadctl.core.explain import explain
 from loadctl.core.step import reordered, start, step
@@ -240,7 +240,7 @@ class Controller:
     @property
     def state(self) -> values.State | None:
         """All that is remembered; None before the first step."""
-        return self._state if self._rest is None else resting(self._rest.state, self._at)
+        return self._state if self._rest is None else replace(self._rest.state, sample_at=self._at)
 
     def ask(self, *wishes: AnyWish) -> None:
         """Replace what people ask for: overrides (`Wish`), modes (`ModeWish`), boosts (`Boost`), `Away`."""
@@ -307,9 +307,15 @@ class Controller:
             return None
         if states != rest.states or sample.inputs != rest.inputs or not covers(calm, at, now, grid_w, sample):
             return None
-        self._every_s, self._at = at - self._at, at
+        every_s = at - self._at
+        if calm.holds:
+            state = lived(rest.state, calm, at, every_s)
+            if state is None:
+                return None
+            self._rest = rest = rest._replace(state=state)
+        self._every_s, self._at = every_s, at
         self._outlook.learn(wall, now, grid_w, sample.pv_w, sample.load_w, sample.battery_w, rest.own_w)
-        thought = partial(_again, rest, sample, wall, self._every_s)
+        thought = partial(_again, rest, sample, wall, every_s)
         return Decision((), calm.surplus_w - (grid_w - calm.grid_w), rest.site.loads, calm.verdicts, thought)
 
     def _ordered(self, day: int) -> values.Site:
@@ -403,7 +409,8 @@ def _again(rest: _Rest, sample: Sample, wall: datetime, every_s: float) -> _Thou
     """Return what a quiet step was decided on."""
     calm, seen = rest.calm, _seen(sample, every_s)
     tick = _tick(sample, wall, seen, (), calm.wishes, rest.known, rest.outlook)
-    return _Thought(rest.site, tick, decided(rest.state, calm, sample.at, seen.grid_w or 0.0))
+    state = replace(rest.state, sample_at=sample.at)
+    return _Thought(rest.site, tick, decided(state, calm, seen.grid_w or 0.0))
 
 
 _UNKNOWN = LoadState()

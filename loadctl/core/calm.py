@@ -1,18 +1,21 @@
 """Most seconds nothing happens. A tick that cannot decide otherwise than the one before need not be thought through.
 
-When a tick has changed nothing, what it found is kept with the readings for which it holds: all that is decided depends
-on the grid's power by comparisons with limits, so that what is the same at two readings is the same between them. It
-holds until the first moment at which time alone could change something, and not a tick longer.
+When a tick has changed nothing but how long a condition has held, what it found is kept with the readings for which it
+holds: all that is decided depends on the grid's power by comparisons with limits, so that what is the same at two
+readings is the same between them. It holds until the first moment at which time alone could change something, and not a
+tick longer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from loadctl.core.calendar import midnight, opening
 from loadctl.core.conditions import names
+from loadctl.core.judge import A_MOMENT_S
 from loadctl.core.needs import left_s, margin_s
 from loadctl.core.surplus import tallied
 from loadctl.core.values import (
@@ -33,11 +36,22 @@ from loadctl.core.values import (
 )
 
 SET_S = 1.0  # by which two clocks may drift apart and nobody has set one
-PROBES_W = (400.0, 50.0)  # how far around a reading the same may well be decided
+PROBES_W = (400.0, 50.0)
+
+
+class Hold(NamedTuple):
+    """A load whose condition to switch holds longer with each reading, or less long."""
+
+    load: int  # its place
+    limit_s: float  # it grows as long as it is less; 0: it shrinks as long as it is more
+    grows: bool
 
 
 class Calm(NamedTuple):
-    """What was decided, and for which ticks it is decided again: readings from `low_w` to `high_w`, before `until`."""
+    """What was decided, and for which ticks it is decided again: readings from `low_w` to `high_w`, before `until`.
+
+    `holds`: what goes on meanwhile.
+    """
 
     low_w: float
     high_w: float
@@ -55,6 +69,7 @@ class Calm(NamedTuple):
     verdicts: tuple[Verdict, ...]
     surplus_w: float
     spare_w: tuple[float | None, ...]
+    holds: tuple[Hold, ...]
 
 
 class Reading(Protocol):
@@ -82,7 +97,8 @@ def again(state: State, tick: Tick) -> Outcome | None:
         return None
     if calm.outlook is not None and not _same_prices(tick.outlook, calm.outlook):
         return None
-    return decided(state, calm, sample.read_at, grid_w)
+    kept = lived(state, calm, sample.read_at, sample.every_s)
+    return None if kept is None else decided(kept, calm, grid_w)
 
 
 def covers(calm: Calm, at: float, now: float, grid_w: float, reading: Reading) -> bool:
@@ -97,30 +113,89 @@ def covers(calm: Calm, at: float, now: float, grid_w: float, reading: Reading) -
     )
 
 
-def decided(state: State, calm: Calm, read_at: float, grid_w: float) -> Outcome:
-    """Return what is decided again on a reading that `calm` covers."""
+def lived(state: State, calm: Calm, read_at: float, every_s: float) -> State | None:
+    """Return the state after a reading that `calm` covers; None if now a condition has held for long enough."""
+    before, standings = state.sample_at, state.standings
+    if before is not None and read_at <= before:
+        read_at = before
+    elif calm.holds:
+        held = _held(standings, calm.holds, read_at, 0.0 if before is None else min(read_at - before, every_s))
+        if held is None:
+            return None
+        standings = held
+    return State(
+        standings=standings,
+        next_id=state.next_id,
+        sample_at=read_at,
+        day=state.day,
+        plans=state.plans,
+        planned_at=state.planned_at,
+        calm=calm,
+    )
+
+
+def decided(state: State, calm: Calm, grid_w: float) -> Outcome:
+    """Return what is decided again at `grid_w`."""
     less_w = grid_w - calm.grid_w
-    kept = resting(state, read_at if state.sample_at is None or read_at > state.sample_at else state.sample_at)
     spare_w = tuple([None if spare is None else spare - less_w for spare in calm.spare_w])
-    return Outcome(kept, calm.verdicts, (), calm.surplus_w - less_w, spare_w)
+    return Outcome(state, calm.verdicts, (), calm.surplus_w - less_w, spare_w)
 
 
-def may_rest(before: State, outcome: Outcome) -> bool:
-    """Tell whether a tick has changed nothing that the next one could go on from."""
+def _held(
+    standings: tuple[Standing, ...], holds: tuple[Hold, ...], read_at: float, elapsed_s: float
+) -> tuple[Standing, ...] | None:
+    """Return the standings with one more reading for which their conditions held, or did not."""
+    found = list(standings)
+    for place, limit_s, grows in holds:
+        values = list(_VALUES(found[place]))
+        held_s = values[_HELD_S] + elapsed_s if grows else values[_HELD_S] - elapsed_s
+        if held_s >= limit_s if grows else held_s <= limit_s:
+            return None
+        values[_HELD_S], values[_HELD_AT] = held_s, read_at if grows else None
+        found[place] = Standing(*values)
+    return tuple(found)
+
+
+_FIELDS = [field.name for field in fields(Standing)]
+_VALUES, _HELD_S, _HELD_AT = attrgetter(*_FIELDS), _FIELDS.index("held_s"), _FIELDS.index("held_at")
+
+
+def held_still(site: Site, before: State, outcome: Outcome) -> tuple[Hold, ...] | None:
+    """Return the hold times that will go on as in this tick, None if it has changed anything else."""
     after = outcome.state
     if outcome.commands or after.blind_since is not None or after.outage_since is not None or after.day != before.day:
-        return False
+        return None
     if after.plans is not before.plans or len(before.standings) != len(after.standings):
-        return False
-    for one, other in zip(before.standings, after.standings, strict=True):
-        if one is not other or (one.phase is not OFF and one.phase is not ON):
-            return False
-        if one.settled_at is not None or one.shown_at is not None or one.was_on is None or one.command_id is not None:
-            return False
-    return True
+        return None
+    holds = []
+    for index, (one, other) in enumerate(zip(before.standings, after.standings, strict=True)):
+        if other.phase is not OFF and other.phase is not ON:
+            return None
+        if other.settled_at is not None or other.shown_at is not None or other.was_on is None:
+            return None
+        if other.command_id is not None:
+            return None
+        if one is other:
+            continue
+        if other != replace(one, held_s=other.held_s, held_at=other.held_at):
+            return None
+        load, grows = site.loads[index], other.held_at is not None
+        for_s = load.start_for_s if other.phase is OFF else load.stop_for_s
+        if grows or other.held_s > 0:
+            holds.append(Hold(index, max(for_s, A_MOMENT_S) if grows else 0.0, grows))
+    return tuple(holds)
 
 
-def rest(site: Site, tick: Tick, sample: Sample, outcome: Outcome, low_w: float, high_w: float, plan_s: float) -> State:
+def rest(
+    site: Site,
+    tick: Tick,
+    sample: Sample,
+    outcome: Outcome,
+    holds: tuple[Hold, ...],
+    low_w: float,
+    high_w: float,
+    plan_s: float,
+) -> State:
     """Return the outcome's state, from which ticks like this one are decided at once. `plan_s`: between two plans."""
     priced = any(
         load.worth is not None or load.thrifty or standing.marks for load, standing in _pairs(site, outcome.state)
@@ -134,7 +209,7 @@ def rest(site: Site, tick: Tick, sample: Sample, outcome: Outcome, low_w: float,
         low_w,
         high_w,
         tick.wall.timestamp() - tick.at,
-        until,
+        until - A_MOMENT_S,
         sample.grid_w or 0.0,
         sample.battery_w,
         sample.soc_pct,
@@ -147,21 +222,9 @@ def rest(site: Site, tick: Tick, sample: Sample, outcome: Outcome, low_w: float,
         outcome.verdicts,
         outcome.surplus_w or 0.0,
         outcome.spare_w,
+        holds,
     )
     return replace(outcome.state, calm=calm)
-
-
-def resting(state: State, sample_at: float | None) -> State:
-    """Return `state`, in which nobody is blind and no outage is on, with another reading; `replace` would be slower."""
-    return State(
-        standings=state.standings,
-        next_id=state.next_id,
-        sample_at=sample_at,
-        day=state.day,
-        plans=state.plans,
-        planned_at=state.planned_at,
-        calm=state.calm,
-    )
 
 
 def _pairs(site: Site, state: State) -> Iterator[tuple[Load, Standing]]:
@@ -234,12 +297,16 @@ def _needed(load: Load, standing: Standing, plan: Plan, tick: Tick) -> Iterator[
 
 
 def _had_enough(load: Load, standing: Standing, at: float) -> Iterator[float]:
+    """Yield when it will have had its daily maximum; afterwards it stays so."""
     if standing.phase is not ON or (load.daily_runtime_s is None and load.daily_energy_wh is None):
         return
     had, before = tallied(load, standing, at), standing.today
     if load.daily_runtime_s is not None:
-        yield at + max(0.0, load.daily_runtime_s - (had.runtime_s - before.runtime_s))
+        still_s = load.daily_runtime_s - (had.runtime_s - before.runtime_s)
+        if still_s > 0:
+            yield at + still_s
     if load.daily_energy_wh is not None:
         an_hour_on = tallied(load, standing, at + 3600.0).energy_wh - had.energy_wh
         left_wh = load.daily_energy_wh - (had.energy_wh - before.energy_wh)
-        yield at + max(0.0, left_wh * 3600 / an_hour_on) if an_hour_on > 0 else at + 3600.0
+        if left_wh > 0:
+            yield at + left_wh * 3600 / an_hour_on if an_hour_on > 0 else at + 3600.0

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from loadctl.core.absorb import absorb, change, fail
-from loadctl.core.calm import PROBES_W, again, may_rest, rest
+from loadctl.core.calm import PROBES_W, Hold, again, held_still, rest
 from loadctl.core.judge import Sight
 from loadctl.core.needs import marked
 from loadctl.core.plan import EVERY_S as PLAN_EVERY_S
@@ -53,19 +53,22 @@ def step(site: Site, state: State, tick: Tick) -> Outcome:
     sample = tick.sample
     # A repeated reading starts nothing, so it tells nothing of what a fresh one would.
     fresh = sample is not None and (state.sample_at is None or sample.read_at > state.sample_at)
-    if sample is None or sample.grid_w is None or not fresh or not may_rest(state, outcome):
+    holds = held_still(site, state, outcome) if fresh else None
+    if sample is None or sample.grid_w is None or holds is None:
         return outcome if outcome.state.calm is None else outcome._replace(state=replace(outcome.state, calm=None))
-    low_w, high_w = (_alike(site, state, tick, sample, outcome, sign) for sign in (-1.0, 1.0))
-    return outcome._replace(state=rest(site, tick, sample, outcome, low_w, high_w, PLAN_EVERY_S))
+    low_w, high_w = (_alike(site, state, tick, sample, outcome, holds, sign) for sign in (-1.0, 1.0))
+    return outcome._replace(state=rest(site, tick, sample, outcome, holds, low_w, high_w, PLAN_EVERY_S))
 
 
-def _alike(site: Site, state: State, tick: Tick, sample: Sample, outcome: Outcome, sign: float) -> float:
+def _alike(
+    site: Site, state: State, tick: Tick, sample: Sample, outcome: Outcome, holds: tuple[Hold, ...], sign: float
+) -> float:
     """Return how far the reading could lie to one side and everything be decided as in `outcome`."""
     grid_w = sample.grid_w or 0.0
     for probe_w in PROBES_W:
         other = replace(tick, sample=replace(sample, grid_w=grid_w + sign * probe_w))
         would = think(site, state, other)
-        if would.verdicts == outcome.verdicts and may_rest(state, would):
+        if would.verdicts == outcome.verdicts and held_still(site, state, would) == holds:
             return grid_w + sign * probe_w
     return grid_w
 
