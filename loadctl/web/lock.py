@@ -14,6 +14,7 @@ import os
 import secrets
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -65,7 +66,6 @@ class Lock:
         self._sessions: dict[bytes, Session] = {}
         self._failures: deque[tuple[float, str]] = deque(maxlen=1000)
         self._verifying = asyncio.Semaphore(1)  # a guess costs 64 MB and half a second of a Raspberry Pi
-        self._waiting = 0
 
     @property
     def login(self) -> str:
@@ -94,10 +94,12 @@ class Lock:
         if self.login == "none":
             raise Problem(403, "there is no login: give `web:` a `password` or a `token`")
         self._allow(request)
+        attempt = self._failed(request)  # until it is known to be right; many at once are no way around the limit
         good = self._is_token(token) if token is not None else await self._is_password(password or "")
         if not good:
-            self._failed(request)
             raise Problem(401, "this is not the password" if token is None else "this token is not the one")
+        with suppress(ValueError):  # it was forgotten meanwhile
+            self._failures.remove(attempt)
         cookie, session = secrets.token_urlsafe(32), Session(secrets.token_urlsafe(24), _now())
         while len(self._sessions) >= MOST_SESSIONS:
             del self._sessions[min(self._sessions, key=lambda each: self._sessions[each].used_at)]
@@ -126,14 +128,8 @@ class Lock:
     async def _is_password(self, shown: str) -> bool:
         if self.web.password is None:
             raise Problem(422, "there is no password here: log in with the token")
-        if self._waiting >= MOST_FROM_ONE:
-            raise _too_many()
-        self._waiting += 1
-        try:
-            async with self._verifying:
-                return await asyncio.to_thread(_fits, self.web.password, shown)
-        finally:
-            self._waiting -= 1
+        async with self._verifying:
+            return await asyncio.to_thread(_fits, self.web.password, shown)
 
     def _allow(self, request: Request) -> None:
         """Raise Problem when too many attempts were wrong of late."""
@@ -144,12 +140,13 @@ class Lock:
         if from_here >= MOST_FROM_ONE or len(self._failures) >= MOST_FROM_ALL:
             raise _too_many()
 
-    def _failed(self, request: Request) -> None:
-        self._failures.append((_now(), _address(request)))
-        if len(self._failures) in (MOST_FROM_ONE, MOST_FROM_ALL):
-            _log.warning(
-                "page: %d wrong logins within a minute, the last from %s", len(self._failures), _address(request)
-            )
+    def _failed(self, request: Request) -> tuple[float, str]:
+        attempt = _now(), _address(request)
+        self._failures.append(attempt)
+        count = len(self._failures)
+        if count in (MOST_FROM_ONE, MOST_FROM_ALL):
+            _log.warning("page: %d attempts to log in within a minute, the last from %s", count, attempt[1])
+        return attempt
 
 
 def kept_token(folder: Path) -> str | None:
