@@ -106,6 +106,7 @@ async function sessions() {
   session.onChange = () => {
     show(button, session.login !== "none");
     setText(button, session.may_change ? "Log out" : "Log in");
+    if (session.may_change && state === null) look();
   };
   button.addEventListener("click", () => (session.may_change ? leave() : askLogin()).catch((problem) => tell(problem.message)));
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
@@ -123,11 +124,16 @@ async function sessions() {
 }
 
 themes();
-sessions();
 route();
 addEventListener("hashchange", route);
-follow(take, (since) => {
+const look = follow(take, (since) => {
   if (since === null) refresh().catch(() => undefined); // a daemon that began anew knows nobody; said when it matters
   else lose(since);
-}, askLogin);
+}, async () => {
+  await known;
+  if (session.may_change || await askLogin()) return true;
+  setText(byId("headline"), "Log in to look");
+  return false;
+});
+const known = sessions();
 if ("serviceWorker" in navigator) navigator.serviceWorker.register("sw.js").catch(() => undefined); // a browser that forbids it: no harm

@@ -36,7 +36,8 @@ STATE: dict[str, Any] = {
               "self_consumption": 0.587, "saved": 1.94, "paid": 0.12},
     "troubles": [], "away": {"on": False, "until": None}, "loads": [LOAD],
 }  # fmt: skip
-SESSION = {"may_change": False, "login": "none", "csrf": None}
+STRANGER = {"may_change": False, "login": "none", "csrf": None}
+TOKEN = "open-sesame"
 
 
 class Canned:
@@ -44,6 +45,8 @@ class Canned:
 
     def __init__(self) -> None:
         self.state: dict[str, Any] = deepcopy(STATE)
+        self.session: dict[str, Any] = dict(STRANGER)
+        self.private = False
         self._bell = Event()
         self._server: ThreadingHTTPServer | None = None
         self._serving: Thread | None = None
@@ -99,10 +102,12 @@ def _handler(canned: Canned) -> type[BaseHTTPRequestHandler]:
                 self._answer(404, "text/plain", b"outside of the prefix")
                 return
             path = path.removeprefix(PREFIX)
-            if path == "api/v1/events":
+            if canned.private and path in {"api/v1/state", "api/v1/events"}:
+                self._answer(401, "application/problem+json", b'{"title": "no", "detail": "log in", "status": 401}')
+            elif path == "api/v1/events":
                 self._stream()
             elif path.startswith("api/v1/"):
-                told = {"state": canned.state, "session": SESSION}.get(path.removeprefix("api/v1/"))
+                told = {"state": canned.state, "session": canned.session}.get(path.removeprefix("api/v1/"))
                 problem = {"title": "nothing", "detail": "nothing is there", "status": 404}
                 self._answer(404 if told is None else 200, "application/json", json.dumps(told or problem).encode())
             else:
@@ -111,6 +116,16 @@ def _handler(canned: Canned) -> type[BaseHTTPRequestHandler]:
                     self._answer(200, TYPES[PurePosixPath(file.name).suffix], file.read_bytes())
                 else:
                     self._answer(404, "text/plain", b"no such file")
+
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            if self.path != f"{PREFIX}api/v1/login" or asked != {"token": TOKEN}:
+                self._answer(
+                    401, "application/problem+json", b'{"title": "no", "detail": "not the one", "status": 401}'
+                )
+                return
+            canned.private, canned.session = False, {"may_change": True, "login": "token", "csrf": "x"}
+            self._answer(200, "application/json", json.dumps(canned.session).encode())
 
         def _answer(self, status: int, kind: str, content: bytes) -> None:
             self.send_response(status)

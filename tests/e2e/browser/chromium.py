@@ -161,16 +161,20 @@ class Axe:
     source: str
 
     def faults(self, page: Page) -> list[str]:
-        """Return what is wrong with the page as it is shown now, one line each."""
+        """Return what is wrong with the page as it is shown now, in light and in dark, one line each."""
         session = page.context.new_cdp_session(page)
         session.send("Runtime.evaluate", {"expression": self.source})
         session.detach()
-        violations: list[Any] = page.evaluate(
-            "() => axe.run({resultTypes: ['violations']}).then((all) => all.violations)"
-        )
+        found: list[Any] = []
+        for theme, rules in (("light", {}), ("dark", {"runOnly": ["color-contrast"]})):
+            page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+            asked = {"resultTypes": ["violations"], **rules}
+            found += [
+                (theme, one) for one in page.evaluate("(asked) => axe.run(asked).then((all) => all.violations)", asked)
+            ]
         return [
-            f"{one['id']}: {node['html'][:160]}: {node['failureSummary']}"
-            for one in violations
+            f"{theme}: {one['id']}: {node['html'][:160]}: {node['failureSummary']}"
+            for theme, one in found
             for node in one["nodes"]
         ]
 

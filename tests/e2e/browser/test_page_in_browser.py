@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from tests.e2e.browser.canned import LOAD, PREFIX, Canned, canned
+from tests.e2e.browser.canned import LOAD, PREFIX, TOKEN, Canned, canned
 from tests.e2e.browser.chromium import PHONE, Axe, Watched, until, watched
 
 if TYPE_CHECKING:
@@ -127,6 +127,30 @@ def test_the_countdown_runs_and_motion_can_be_had_without(browser: Browser):
             assert one.page.evaluate(moving) == "none"
         with visit(browser, house) as one:
             assert one.page.evaluate(moving) == "run"
+
+
+def test_a_private_page_asks_who_looks_once(browser: Browser):
+    with canned() as house:
+        house.private, house.session["login"] = True, "token"
+        context = browser.new_context(viewport=PHONE)
+        context.set_default_timeout(15_000)
+        one = watched(context, house.url, excused="401")
+        page = one.page
+        page.goto(house.url)
+        page.locator("dialog").get_by_role("button", name="Cancel").click()
+        page.locator("#headline", has_text="Log in to look").wait_for()
+        assert page.locator("dialog, #lost:not([hidden])").count() == 0
+        page.get_by_role("button", name="Log in").click()
+        page.locator("dialog input").fill(TOKEN)
+        page.keyboard.press("Enter")
+        page.locator("[data-load=boiler][data-state=off]").wait_for()
+        page.goto("about:blank")
+        house.private = True
+        page.goto(f"{house.url}#token={TOKEN}")
+        page.locator("[data-load=boiler][data-state=off]").wait_for()
+        assert TOKEN not in page.url
+        assert one.wrongs == []
+        context.close()
 
 
 def test_it_can_be_installed(browser: Browser):

@@ -8,7 +8,8 @@ const QUIET_MS = 20000; // nothing heard for so long: is anybody there?
 
 /**
  * Follow the daemon. `onState(state)` for each picture; `onLink(since)` with null while connected, else with the Date
- * since when nothing came; `onRefused()` when one must log in to look: resolves to whether that worked.
+ * since when nothing came; `onRefused()` when one must log in to look: resolves to whether that worked, and if not, it is
+ * not tried again. Returns `look()`, which asks at once.
  */
 export function follow(onState, onLink, onRefused) {
   let stream = null, pause_ms = FIRST_PAUSE_MS, heard = new Date(), retry = 0, lost = null, asking = false;
@@ -40,18 +41,24 @@ export function follow(onState, onLink, onRefused) {
     try {
       take(await get("state"));
     } catch (problem) {
-      if (problem.status === 401 && await onRefused()) pause_ms = 0;
-      else if (!lost) onLink(lost = heard);
+      if (problem.status === 401) {
+        const may = await onRefused();
+        asking = false;
+        if (may) look();
+        return;
+      }
+      if (!lost) onLink(lost = heard);
     }
     asking = false;
     clearTimeout(retry);
     if (stream) return;
-    retry = setTimeout(lost || pause_ms === 0 ? look : open, pause_ms * (0.8 + 0.4 * Math.random())); // many displays shall not come back at once
-    pause_ms = Math.min(Math.max(pause_ms, FIRST_PAUSE_MS / 2) * 2, LONGEST_PAUSE_MS);
+    retry = setTimeout(lost ? look : open, pause_ms * (0.8 + 0.4 * Math.random())); // many displays shall not come back at once
+    pause_ms = Math.min(pause_ms * 2, LONGEST_PAUSE_MS);
   }
 
   look();
   setInterval(() => { if (new Date() - heard > QUIET_MS && stream) look(); }, QUIET_MS / 2);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
   addEventListener("online", look);
+  return look;
 }

@@ -12,8 +12,9 @@ export function whatIf(root, text) {
   const moments = h("div.moment"), slider = h("input", {type: "range", step: 60, "aria-label": "Moment of the tried day"});
   const result = h("div", {hidden: true}, said, h("div.pair", {}, h("div", {}, h("h3", {}, "With these rules"), yours), h("div", {}, h("h3", {}, "With the present rules"), now)),
     h("div.pointer.free", {}, slider), moments);
+  const waiting = h("p.waiting", {role: "status", hidden: true}, h("span.sr", {}, "Please wait. "), "Every second of that day is lived with both rules; on a small computer this takes a minute.");
   const form = h("form.bar.try", {}, h("h2", {id: "trial-title"}, "What would these rules have done?"), h("label", {}, h("span.sr", {}, "Day"), day), run);
-  root.replaceChildren(form, h("p.hint", {}, "Sun and house of a recorded day, lived again with the rules as they stand above, saved or not."), result);
+  root.replaceChildren(form, h("p.hint", {}, "Sun and house of a recorded day, lived again with the rules as they stand above, saved or not."), waiting, result);
   let charts = [], answer = null, busy = false, allowed = true;
 
   form.addEventListener("submit", async (event) => {
@@ -22,6 +23,8 @@ export function whatIf(root, text) {
     busy = true;
     settle();
     setText(run, "Living that day…");
+    result.hidden = charts.length === 0;
+    waiting.hidden = false;
     try {
       answer = await post("rules/replay", {text: text(), day: day.value});
       await draw();
@@ -32,6 +35,7 @@ export function whatIf(root, text) {
       sorry(said, problem.status === 429 ? "Another trial is still running; try again in a moment." : `This day cannot be tried: ${problem.message}`);
     }
     busy = false;
+    waiting.hidden = true;
     setText(run, "Try them on that day");
     settle();
   });
