@@ -114,7 +114,6 @@ async function sessions() {
     if (token) {
       history.replaceState(null, "", location.pathname + location.search); // it shall not stay in the address
       await login({token});
-      tell("You are logged in.");
     } else {
       await refresh();
     }

@@ -46,7 +46,7 @@ export function view(root) {
       const [history, decided, totals] = await Promise.all([
         get("history", {...range, resolution: "auto"}), get("decisions", {...range, limit: 2000}), get("totals", {by: "day", from: day, to: day})]);
       if (turn !== asked) return;
-      data = history;
+      data = {...history, loads: inOrder(history.loads)};
       told = decided.decisions.map((one) => ({...one, time: new Date(one.time).getTime() / 1000})).sort((one, other) => one.time - other.time);
       drawn?.remove();
       drawn = null;
@@ -72,6 +72,12 @@ export function view(root) {
     } finally {
       figure.removeAttribute("aria-busy");
     }
+  }
+
+  /** The most important first, as everywhere; then those that are no longer in the rules. */
+  function inOrder(found) {
+    const place_ = (name) => (name in loads ? Object.keys(loads).indexOf(name) : Infinity);
+    return Object.fromEntries(Object.entries(found).sort(([one], [other]) => (place_(one) > place_(other) ? 1 : -1)));
   }
 
   function total(row) {

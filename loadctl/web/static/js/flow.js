@@ -59,6 +59,7 @@ export function drawFlow(root) {
   function lay(places) {
     if (laid === places) return;
     laid = places;
+    svg.setAttribute("viewBox", places.battery ? "0 0 400 318" : "0 0 400 288");
     for (const [name, node] of nodes) {
       node.group.toggleAttribute("hidden", !places[name]);
       if (places[name]) node.group.setAttribute("transform", `translate(${places[name].join(" ")})`);

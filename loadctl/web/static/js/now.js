@@ -54,7 +54,7 @@ function wrong(state) {
 }
 
 function summary(today) {
-  const rows = [["Sun today", energy(today.production_wh)], ["Own use", percent(today.self_consumption)], ["Bought", energy(today.import_wh)], ["Sold", energy(today.export_wh)], ...(today.saved === null || today.saved === undefined ? [] : [["Saved", money(today.saved)]])];
+  const rows = [["Sun today", energy(today.production_wh)], ["Own use", percent(today.self_consumption)], ["House", energy(today.consumption_wh)], ["Bought", energy(today.import_wh)], ["Sold", energy(today.export_wh)], ...(today.saved === null || today.saved === undefined ? [] : [["Saved", money(today.saved)]])];
   const list = byId("today");
   if (list.childElementCount !== rows.length) list.replaceChildren(...rows.map(([name]) => h("div", {}, h("dt", {}, name), h("dd"))));
   rows.forEach(([, text], index) => setText(list.children[index].lastElementChild, text));
