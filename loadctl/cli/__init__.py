@@ -16,6 +16,7 @@ COMMANDS = {
     "check": ("loadctl.cli.check:check", "Check a rule file."),
     "test": ("loadctl.cli.test:test", "Try the rules on made-up days."),
     "doctor": ("loadctl.cli.doctor:doctor", "Look for what could hurt later, and put it right."),
+    "status": ("loadctl.cli.status:status", "Show what is happening now."),
     "override": ("loadctl.cli.override:override", "Hold a load on or off, or give it back to its rules."),
     "mode": ("loadctl.cli.mode:mode", "Run a load in a mode: off, solar, solar+min, fast."),
     "boost": ("loadctl.cli.boost:boost", "Give a load something once, by a time."),

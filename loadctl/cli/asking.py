@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 PATIENCE_S = 5.0
+HEARTBEAT_S = 40.0  # one comes every 15 s
 API = "/api/v1"
 
 
@@ -82,15 +83,17 @@ def ask(daemon: Whom, method: str, path: str, wish: Mapping[str, Any] | None = N
             raise LoadctlError(f"--url {daemon.url}: write it such as http://pi.local:8480") from error
 
 
-def client(daemon: Whom) -> httpx.Client:
-    """Return a line to the daemon."""
+def client(daemon: Whom, *, heartbeat: bool = False) -> httpx.Client:
+    """Return a line to the daemon; with a `heartbeat` it may be silent for as long as that is away."""
     import httpx
+
+    timeout = httpx.Timeout(PATIENCE_S, read=HEARTBEAT_S if heartbeat else PATIENCE_S)
 
     headers = {} if daemon.token is None else {"authorization": f"Bearer {daemon.token}"}
     if daemon.url is not None:
-        return httpx.Client(base_url=f"{daemon.url.rstrip('/')}/", headers=headers, timeout=PATIENCE_S)
+        return httpx.Client(base_url=f"{daemon.url.rstrip('/')}/", headers=headers, timeout=timeout)
     transport = httpx.HTTPTransport(uds=str(socket_of(daemon)))
-    return httpx.Client(base_url="http://localhost/", transport=transport, timeout=PATIENCE_S)
+    return httpx.Client(base_url="http://localhost/", transport=transport, timeout=timeout)
 
 
 def socket_of(daemon: Whom) -> Path:

@@ -389,3 +389,24 @@ async def test_bytes_that_are_no_http():
         upgrade = b"host: localhost\r\nupgrade: websocket\r\nconnection: upgrade, close\r\n\r\n"
         assert b" 101 " not in await door.raw(b"GET /healthz HTTP/1.1\r\n" + upgrade)
         assert await answers(door.client)
+
+
+async def test_behind_a_proxy_with_a_prefix_whether_it_strips_it_or_not():
+    async with opened(Web(token=TOKEN, prefix="/loadctl")) as door:
+        for path in ("/loadctl/", "/", "/loadctl/sw.js", "/loadctl/manifest.webmanifest", "/loadctl/api/v1/state"):
+            assert (await door.client.get(path)).status_code == 200, path
+        moved = await door.client.get("/loadctl")
+        assert (moved.status_code, moved.headers["location"]) == (307, "/loadctl/")
+        refused(await door.client.get("/loadctlx/"), 404)
+        refused(await door.client.get("/loadctl/api/v1/state/"), 404)
+
+
+async def test_the_page_is_packed_and_not_sent_twice():
+    async with opened() as door:
+        page = await door.client.get("/")
+        assert page.headers["content-encoding"] == "gzip"
+        assert "<html" in page.text
+        again = await door.client.get("/", headers={"if-none-match": page.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        plain = await door.client.get("/", headers={"accept-encoding": "identity"})
+        assert (plain.text, "content-encoding" in plain.headers) == (page.text, False)
