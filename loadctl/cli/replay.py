@@ -174,8 +174,9 @@ def differing(courses: Sequence[Course], found: Sequence[Difference]) -> Iterato
         if not mine:
             yield f"{other.name} switches as {first.name} does."
             continue
+        times = "once" if len(mine) == 1 else f"{len(mine)} times"
         lasts_s = sum(each.lasts_s for each in mine)
-        yield f"Where {other.name} differs from {first.name}: {len(mine)} times, for {_hours(lasts_s)} in all"
+        yield f"Where {other.name} differs from {first.name}: {times}, for {_hours(lasts_s)} in all"
         for each in mine:
             yield from told(each, first)
 

@@ -115,7 +115,7 @@ class Boiler:
 class DailyCar:
     """A car that comes home each day at `comes_s` and leaves at `leaves_s` (after local `midnight`, a POSIX time).
 
-    It lacks `wants_wh` to be full. Each time it may charge again it takes `delay_s()` to begin.
+    It lacks `wants_wh` to be full, each day anew. Each time it may charge again it takes `delay_s()` to begin.
     """
 
     comes_s: float
@@ -128,6 +128,7 @@ class DailyCar:
     ramp_a_per_s: float = 2.0
     _now: list[float] = field(default_factory=lambda: [-math.inf])
     _car: Car = field(init=False)
+    _day: float = -math.inf
     _told: Command | None = None
     _rests_until: float = -math.inf
     _state: LoadState = AWAY
@@ -148,7 +149,11 @@ class DailyCar:
             return self._state
         car, now = self._car, self._now
         now[0] = max(at, now[0])
-        here = self.comes_s <= (at - self.midnight) % DAY_S < self.leaves_s
+        day, clock_s = divmod(at - self.midnight, DAY_S)
+        here = self.comes_s <= clock_s < self.leaves_s
+        if here and day != self._day and car.plugged:
+            car.unplug()  # one that is always here has been away all the same
+        self._day = day
         if here != car.plugged:
             if here:
                 car.soc = 100 - 100 * self.wants_wh / car.capacity_wh

@@ -23,7 +23,7 @@ from loadctl.outlook.tariff import Piece, Tariff
 from loadctl.service.ledger import NOTES_EVERY_S, PASSING, QUIET
 
 MINUTE_S = 60
-UNKNOWN_S = 3600.0  # a need counts although so much of its time is a gap
+KNOWN = 7 / 8  # a need counts of whose time so much is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +292,7 @@ class Account:
     def knew(self, begin: float, end: float) -> bool:
         """Tell whether (nearly) all of a time was known: whether a need was met in a gap nobody can say."""
         known_s = sum(max(0.0, min(end, till) - max(begin, since)) for since, till in self.known)
-        return end - begin - known_s <= min(UNKNOWN_S, (end - begin) / 2)
+        return known_s >= KNOWN * (end - begin)
 
     def _knows(self, begin: float, end: float) -> None:
         if self.known and self.known[-1][1] == begin:

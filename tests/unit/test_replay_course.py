@@ -132,6 +132,17 @@ def test_days_are_lived_as_one():
     assert course.totals.loads["heater"].starts == 1  # nothing is switched at midnight
 
 
+def test_a_car_of_which_nothing_is_known_lacks_something_each_day():
+    sunny = [(12 * HOUR, 0, 200), (4 * HOUR, 4000, 200), (8 * HOUR, 0, 200)]
+    course = lived(home({"car": {"current": "6..16 A"}}, trace(sunny * 2)))
+    energy_wh = [
+        sum(watts for at, watts in zip(course.minutes.time, course.minutes.draws[0], strict=True) if at // 86400 == day)
+        / 60
+        for day in (MONDAY // 86400, MONDAY // 86400 + 1)
+    ]
+    assert energy_wh == pytest.approx([10_000, 10_000], rel=0.02)
+
+
 def test_what_the_rules_ask_for_and_the_trace_does_not_know_is_named():
     inputs = {"tank": {"driver": "http-json", "url": "http://127.0.0.1/", "unit": "°C"}}
     rules = {"inputs": inputs, "loads": {"heater": {**HEATER, "when": "tank < 50 °C"}}}
@@ -216,10 +227,9 @@ def test_both_sides_say_why():
         for place, name, which in ((eager, "eager", one), (shy, "shy", other))
     ]
     (said,) = answered([apart], again)
-    assert re.fullmatch(r"starts: 1.1\d\d W free for 60 s", said.said_on)
-    assert re.fullmatch(r"rests: 1.1\d\d W free, needs 2.000 W for 60 s", said.said_off)
+    assert re.match(r"starts: 1.\d{3} W free", said.said_on)
+    assert re.match(r"rests: 1.\d{3} W free, needs 2.000 W", said.said_off)
     head, *lines = told(said, one)
-    assert head.startswith("  Mon 03 Mar 00:12-00:4")
-    assert head.endswith("heater is on under eager, not under shy")
+    assert re.fullmatch(r"  Mon 03 Mar 00:1\d-00:4\d  heater is on under eager, not under shy", head)
     assert [line.split()[0] for line in lines] == ["eager", "shy"]
     assert said.plain()["on"] == {"rules": "eager", "sentence": said.said_on}

@@ -69,7 +69,10 @@ class Panel:
 def panels(courses: Sequence[Course]) -> list[Panel]:
     """Cut courses of the same time into panels. Times of which nothing is known are left out."""
     zone = courses[0].zone
-    known = sorted({_midnight(at, zone, 0) for at in courses[0].minutes.time})
+    minutes = courses[0].minutes
+    known = sorted(
+        {_midnight(at, zone, 0) for at, watts in zip(minutes.time, minutes.pv_w, strict=True) if not isnan(watts)}
+    )
     days = next((each for each in (1, 7, 31) if len(known) <= each * MOST_PANELS), 366)
     found: list[Panel] = []
     for midnight in known:

@@ -55,23 +55,30 @@ def _legend(courses: Sequence[Course]) -> Iterator[str]:
 
 
 def _summary(courses: Sequence[Course]) -> Iterator[str]:
-    heads = ("", "sun", "bought", "sold", "sun used here", "bill", *_loads(courses))
-    yield '<div class="scroll"><table><thead><tr>'
-    yield "".join(f"<th>{escape(head)}</th>" for head in heads) + "</tr></thead><tbody>"
+    loads = _loads(courses)
     for course in courses:
         totals = course.totals
         share = "–" if totals.self_consumption is None else f"{totals.self_consumption:.0%}"
-        cells = [_kwh(totals.pv_wh), _kwh(totals.import_wh), _kwh(totals.export_wh), share, f"{totals.money:.2f}"]
-        for load in _loads(courses):
+        cells = [
+            ("sun", _kwh(totals.pv_wh), f"{share} used here"),
+            ("bought", _kwh(totals.import_wh), f"for {totals.paid:.2f}"),
+            ("sold", _kwh(totals.export_wh), f"for {totals.earned:.2f}"),
+            ("the bill", f"{totals.money:.2f}", ""),
+        ]
+        for load in loads:
             part = totals.loads.get(load)
-            missed = f", <b>{part.missed} of {part.needs} needs missed</b>" if part is not None and part.missed else ""
-            cells.append(
-                "–"
-                if part is None
-                else f"{_kwh(part.energy_wh)}<small>{_kwh(part.grid_wh)} bought, {part.starts} starts{missed}</small>"
-            )
-        yield f"<tr><th>{escape(course.name)}</th>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
-    yield "</tbody></table></div>"
+            if part is None:
+                cells.append((load, "–", "not in these rules"))
+                continue
+            starts = "1 start" if part.starts == 1 else f"{part.starts} starts"
+            cells.append((load, _kwh(part.energy_wh), f"{_kwh(part.grid_wh)} bought, {starts}"))
+            if part.missed:
+                cells.append((load, f"{part.missed} of {part.needs}", "needs missed"))
+        yield f"<h3>{escape(course.name)}</h3>" if len(courses) > 1 else ""
+        yield '<dl class="sums">'
+        for label, value, more in cells:
+            yield f"<div><dt>{escape(label)}</dt><dd>{value}<small>{more}</small></dd></div>"
+        yield "</dl>"
 
 
 def _panel(panel: Panel, number: int, courses: Sequence[Course]) -> str:
