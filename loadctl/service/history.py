@@ -76,6 +76,10 @@ class Table:
     rows: Iterator[Row]
 
 
+class Unreadable(LoadctlError):  # noqa: N818 - reads as what it is
+    """There is no history, or it does not answer; later it may."""
+
+
 class History:
     """The file at `path`. Raises LoadctlError if there is none that can be read; close it, or use `with`."""
 
@@ -84,9 +88,9 @@ class History:
         try:
             self._connection = connect_to_read(path)
         except FileNotFoundError as error:
-            raise LoadctlError(f"{path}: there is no history here: has loadctl run, with this --state-dir?") from error
+            raise Unreadable(f"{path}: there is no history here: has loadctl run, with this --state-dir?") from error
         except (sqlite3.Error, OSError) as error:
-            raise LoadctlError(f"{path}: cannot be read: {error}") from error
+            raise Unreadable(f"{path}: cannot be read: {error}") from error
         row = self._read("SELECT zone FROM house").fetchone()
         self.zone = _zone(row[0] if row else "UTC")
 
@@ -294,7 +298,7 @@ class History:
         try:
             return self._connection.execute(query, values)
         except sqlite3.Error as error:
-            raise LoadctlError(f"{self.path}: cannot be read: {error}") from error
+            raise Unreadable(f"{self.path}: cannot be read: {error}") from error
 
     def _time(self, seconds: float) -> datetime:
         return datetime.fromtimestamp(seconds, self.zone)

@@ -6,6 +6,7 @@ left alone. What the disk refuses is an answer, a sentence for the page, and nev
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -142,7 +143,10 @@ class Store:
         if not self.path.parent.is_dir():
             self.path.parent.mkdir(mode=0o700, parents=True)
         # SQLite gives its side files the mode of the file, so it is made here, for nobody else to read.
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+        if self.path.exists():
+            _look(self.path, os.R_OK | os.W_OK)
+        else:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
             _migrate(connection, self.path)
@@ -204,7 +208,7 @@ def read_saved(path: Path) -> Saved | None:
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
     """Open the file for reading only, also while the daemon writes. Raises Unfit, OSError or sqlite3.Error."""
-    path.open("rb").close()
+    _look(path, os.R_OK)
     quoted = path.absolute().as_uri()
     connection = sqlite3.connect(f"{quoted}?mode=ro", uri=True, timeout=BUSY_S, check_same_thread=False)
     try:
@@ -220,6 +224,22 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _look(path: Path, mode: int) -> None:
+    """Raise OSError if the file cannot be read (or written), without opening it.
+
+    To close any descriptor of the file would drop the locks that this process holds on it as the one that writes, and
+    the next process to let go of the file would take its journal away (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    path.stat()
+    trouble = None
+    if path.is_dir():
+        trouble = errno.EISDIR
+    elif not os.access(path, mode):
+        trouble = errno.EROFS if os.statvfs(path).f_flag & os.ST_RDONLY else errno.EACCES
+    if trouble is not None:
+        raise OSError(trouble, os.strerror(trouble), str(path))
 
 
 def load(connection: sqlite3.Connection) -> Saved | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
@@ -252,3 +254,22 @@ async def test_other_rules_on_a_day_that_was(tmp_path):
         for other, said in (("2020-01-01", "nothing is written down"), ("2026-02-30", "`day` is a day")):
             answer = await api.post("rules/replay", json={"text": draft, "day": other}, timeout=180)
             assert (answer.status_code, said in answer.json()["detail"]) == (422, True)
+
+
+async def test_who_asks_takes_no_locks_from_who_writes(tmp_path):
+    """Another process that lets go of the file must find it in use, or it takes the journal away."""
+    look = f"import sqlite3; c = sqlite3.connect({str(tmp_path / FILE)!r}); c.execute('SELECT * FROM house'); c.close()"
+    async with told(tmp_path) as api:
+        for _ in range(2):
+            assert (await api.get("totals")).status_code == 200
+            process = await asyncio.create_subprocess_exec(sys.executable, "-c", look)
+            assert await process.wait() == 0
+            assert (tmp_path / f"{FILE}-wal").exists()
+
+
+async def test_without_a_history_the_rest_goes_on(tmp_path):
+    async with told(tmp_path) as api:
+        (tmp_path / FILE).rename(tmp_path / "elsewhere")
+        answer = await api.get("totals")
+        assert (answer.status_code, "no history" in answer.json()["detail"]) == (503, True)
+        assert (await api.get("state")).status_code == 200

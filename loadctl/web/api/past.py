@@ -14,9 +14,8 @@ from typing import Any, TypeVar, cast
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from loadctl.errors import LoadctlError
 from loadctl.service.charts import MINUTES, Period, Resolution, Sums, columns, finest, totals
-from loadctl.service.history import History
+from loadctl.service.history import History, Unreadable
 from loadctl.service.past import look_back
 from loadctl.web.api.desk import Desk, query
 from loadctl.web.api.now import one
@@ -158,9 +157,7 @@ async def _read(desk: Desk, question: Callable[[History], T]) -> T:
             return await asyncio.to_thread(answer)
     except TimeoutError as error:
         raise Problem(503, "too many ask for the history: try again in a moment", headers=_LATER) from error
-    except LoadctlError as error:
-        if memory.path.exists() and memory.up:
-            raise
+    except Unreadable as error:
         raise Problem(503, str(error), headers=_LATER) from error
 
 
