@@ -102,14 +102,16 @@ def tune(
 def told(space: Space, proposal: Proposal) -> Iterator[str]:
     """Yield what a person reads."""
     from loadctl.lab.tune.evidence import rule
+    from loadctl.lab.tune.propose import Row
 
     yield f"{space.subject.file.name}: {proposal.trials} rules tried. {proposal.split.sentence}"
     yield from space.left_alone
     yield ""
-    yield "Money against switching, a day (no other rules that were tried are better in both):"
+    yield "Money against switching, a day: your rules, then those to which no others that were tried are better in both"
     yield f"  {'searched days':>18}{'held-back days':>20}"
     yield f"  {'paid':>9}{'starts':>9}{'paid':>11}{'starts':>9}"
-    for row in proposal.trade:
+    yours = Row((), *proposal.before)
+    for row in (yours, *(row for row in proposal.trade if row.settings)):
         held = f"{row.held.money:11.3f}{row.held.starts:9.1f}" if row.held else " " * 20
         yield f"  {row.searched.money:9.3f}{row.searched.starts:9.1f}{held}   {_short(space, row.settings)}"
     yield ""

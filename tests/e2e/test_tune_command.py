@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,14 @@ def test_a_scheduler_that_is_not_there_is_told_in_one_line(tmp_path: Path, home:
     said = _run(home, *csv_days(tmp_path, 2, minutes=10), "--cluster", "nowhere")
     assert said.exit_code == 2
     assert said.output.splitlines()[-1].startswith("loadctl: nowhere: ")
+
+
+@pytest.mark.parametrize("missing", ["optuna", "distributed"])
+def test_what_is_not_installed_is_named_with_the_way_to_get_it(tmp_path: Path, home: Path, missing: str):
+    (trace,) = csv_days(tmp_path, 1, minutes=10)
+    # None in the table of modules is Python's own way to say that there is none.
+    code = f"import sys; sys.modules[{missing!r}] = None; from loadctl.cli import main; main()"
+    call = [sys.executable, "-c", code, "tune", str(home), str(trace), "--cluster", "tcp://127.0.0.1:9"]
+    ended = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == f"loadctl: tuning needs {missing}: pip install 'loadctl[tune]'\n"

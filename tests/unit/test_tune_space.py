@@ -19,6 +19,11 @@ rules:
 """
 
 
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Space:
+    return space(tmp_path_factory.mktemp("home"), PLAIN)
+
+
 def _written(of: Space, **chosen: object) -> dict[str, str | int]:
     """Return what is written for options given by their value; `_` in a knob's name stands for `.`."""
     names = {name.replace(".", "_"): knob for name, knob in of.knobs.items()}
@@ -26,14 +31,12 @@ def _written(of: Space, **chosen: object) -> dict[str, str | int]:
     return {".".join(map(str, edit.path)): edit.value for edit in of.edits(settings)}
 
 
-def test_as_written_changes_nothing(tmp_path: Path):
-    found = space(tmp_path, PLAIN)
+def test_as_written_changes_nothing(found: Space):
     assert found.edits(AS_WRITTEN) == ()
     assert found.settings({knob.name: knob.base for knob in found.knobs.values()}) == AS_WRITTEN
 
 
-def test_a_threshold_keeps_the_owners_form_and_takes_the_stop_along(tmp_path: Path):
-    found = space(tmp_path, PLAIN)
+def test_a_threshold_keeps_the_owners_form_and_takes_the_stop_along(found: Space):
     assert _written(found, heater_start=0.5) == {
         "loads.heater.start": "1 kW for 2 min",
         "loads.heater.stop": "import 1.3 kW for 3 min",
@@ -42,19 +45,17 @@ def test_a_threshold_keeps_the_owners_form_and_takes_the_stop_along(tmp_path: Pa
     assert _written(found, pump_start=0.5, pump_start_for=300.0) == {"loads.pump.start": "50 % for 5 min"}
 
 
-def test_a_hold_time_goes_alone_where_there_is_a_threshold(tmp_path: Path):
-    found = space(tmp_path, PLAIN)
+def test_a_hold_time_goes_alone_where_there_is_a_threshold(found: Space):
     assert _written(found, heater_start_for=30.0) == {"loads.heater.start": "1.5 kW for 30 s"}
     assert _written(found, heater_stop_for=600.0) == {"loads.heater.stop": "import 800 W for 10 min"}
     assert _written(found, pump_start_for=30.0) == {}
 
 
-def test_a_stop_says_what_it_may_cost_more_than_the_start(tmp_path: Path):
-    assert _written(space(tmp_path, PLAIN), heater_stop=0.35) == {"loads.heater.stop": "import 1.2 kW for 3 min"}
+def test_a_stop_says_what_it_may_cost_more_than_the_start(found: Space):
+    assert _written(found, heater_stop=0.35) == {"loads.heater.stop": "import 1.2 kW for 3 min"}
 
 
-def test_an_order_takes_as_few_priorities_as_can_be(tmp_path: Path):
-    found = space(tmp_path, PLAIN)
+def test_an_order_takes_as_few_priorities_as_can_be(found: Space):
     assert _written(found, order=("heater", "pump", "fan")) == {"loads.heater.priority": 1}
     assert _written(found, order=("pump", "fan", "heater")) == {"loads.pump.priority": 1, "loads.fan.priority": 2}
     loads = found.subject.changed(found.edits(found.settings({"order": 1}))).data["rules"]["loads"]
@@ -71,8 +72,7 @@ def test_priorities_that_are_there_are_changed(tmp_path: Path):
     }
 
 
-def test_a_load_whose_worth_nobody_sees_is_left_alone(tmp_path: Path):
-    found = space(tmp_path, PLAIN)
+def test_a_load_whose_worth_nobody_sees_is_left_alone(found: Space):
     assert not [name for name in found.knobs if name.startswith("fan")]
     assert found.unseen == {"fan"}
     assert "fan is left alone" in found.left_alone[0]

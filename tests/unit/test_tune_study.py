@@ -28,6 +28,11 @@ rules:
 ALL = [day(number) for number in range(16)]
 
 
+@pytest.fixture(scope="module")
+def of(tmp_path_factory: pytest.TempPathFactory) -> Space:
+    return space(tmp_path_factory.mktemp("home"), TWO)
+
+
 def _helps(loads: dict[str, Any], number: int) -> float:
     """A lower start of the heater saves 20 ct a day, longer runs of the pump cost a little."""
     saved = 0.2 if "1 kW" in str(loads["heater"].get("start")) else 0.0
@@ -46,8 +51,7 @@ def _propose(of: Space, pool: Formula, plan: Plan, count: int = 16) -> Proposal:
         return propose(study, of, days(of, pool), parts, plan)
 
 
-def test_what_helps_is_found_and_proposed_alone(tmp_path: Path):
-    of = space(tmp_path, TWO)
+def test_what_helps_is_found_and_proposed_alone(of: Space):
     proposal = _propose(of, Formula(_helps), Plan(30, 2))
     assert [name for name, _ in proposal.settings] == ["heater.start"]
     assert {edit.value for edit in of.edits(proposal.settings)} == {"1 kW for 2 min", "import 1.3 kW for 3 min"}
@@ -57,53 +61,52 @@ def test_what_helps_is_found_and_proposed_alone(tmp_path: Path):
     assert proposal.whole.chance == pytest.approx(1 / 256)
 
 
-def test_what_helps_on_the_days_searched_only_is_not_proposed(tmp_path: Path):
+def test_what_helps_on_the_days_searched_only_is_not_proposed(of: Space):
     def lucky(loads: dict[str, Any], number: int) -> float:
         return 2.0 - 0.2 * (number % 2 == 0) * ("min_on" in loads["pump"])
 
-    proposal = _propose(space(tmp_path, TWO), Formula(lucky), Plan(20, 2))
+    proposal = _propose(of, Formula(lucky), Plan(20, 2))
     assert proposal.settings == AS_WRITTEN
     assert "did not prove itself" in proposal.why
 
 
-def test_what_helps_half_of_the_held_back_days_is_not_proposed(tmp_path: Path):
+def test_what_helps_half_of_the_held_back_days_is_not_proposed(of: Space):
     def mixed(loads: dict[str, Any], number: int) -> float:
         better = number % 2 == 0 or number % 4 == 1
         return 2.0 - (0.2 if better else -0.15) * ("min_on" in loads["pump"])
 
-    assert _propose(space(tmp_path, TWO), Formula(mixed), Plan(20, 2)).settings == AS_WRITTEN
+    assert _propose(of, Formula(mixed), Plan(20, 2)).settings == AS_WRITTEN
 
 
-def test_rules_that_cannot_be_bettered_stay(tmp_path: Path):
-    proposal = _propose(space(tmp_path, TWO), Formula(lambda _loads, number: 1.0 + number), Plan(10, 2))
+def test_rules_that_cannot_be_bettered_stay(of: Space):
+    proposal = _propose(of, Formula(lambda _loads, number: 1.0 + number), Plan(10, 2))
     assert proposal.settings == AS_WRITTEN
     assert "none of the rules" in proposal.why
     assert [row.settings for row in proposal.trade] == [AS_WRITTEN]
 
 
-def test_too_few_days_propose_nothing_and_say_so(tmp_path: Path):
-    proposal = _propose(space(tmp_path, TWO), Formula(_helps), Plan(30, 2), count=8)
+def test_too_few_days_propose_nothing_and_say_so(of: Space):
+    proposal = _propose(of, Formula(_helps), Plan(30, 2), count=8)
     assert proposal.settings == AS_WRITTEN
     assert proposal.why.startswith("4 days held back are too few")
 
 
-def test_the_trade_has_the_cheapest_and_the_calmest(tmp_path: Path):
+def test_the_trade_has_the_cheapest_and_the_calmest(of: Space):
     def starts(loads: dict[str, Any]) -> int:
         return 5 - 2 * ("min_on" in loads["pump"])
 
-    proposal = _propose(space(tmp_path, TWO), Formula(_helps, starts), Plan(40, 2))
+    proposal = _propose(of, Formula(_helps, starts), Plan(40, 2))
     money = [row.searched.money for row in proposal.trade]
     assert money == sorted(money)
     assert [row.searched.starts for row in proposal.trade] == [5.0, 3.0]
 
 
-def test_the_same_seed_finds_the_same(tmp_path: Path):
-    of = space(tmp_path, TWO)
+def test_the_same_seed_finds_the_same(of: Space):
     assert _propose(of, Formula(_helps), Plan(25, 2, seed=4)) == _propose(of, Formula(_helps), Plan(25, 2, seed=4))
 
 
-def test_no_day_is_lived_twice_under_the_same_rules(tmp_path: Path):
-    of, pool = space(tmp_path, TWO), Formula(lambda _loads, _number: 1.0)
+def test_no_day_is_lived_twice_under_the_same_rules(of: Space):
+    pool = Formula(lambda _loads, _number: 1.0)
     lived = days(of, pool)
     for _ in range(2):
         lived.measures(AS_WRITTEN, ALL[:3])
@@ -124,8 +127,7 @@ def test_of_a_year_some_days_are_taken_evenly():
     assert parts.searched[-1].moments[0].time > day(280).moments[0].time
 
 
-def test_the_first_looks_are_single_changes_of_every_knob(tmp_path: Path):
-    of = space(tmp_path, TWO)
+def test_the_first_looks_are_single_changes_of_every_knob(of: Space):
     looks = first_looks(of, 200, seed=1)
     assert looks[0] == AS_WRITTEN
     assert {look[0][0] for look in looks[1:]} >= {"pump.start", "heater.start", "heater.stop", "order", "pump.min_on"}
@@ -142,8 +144,8 @@ def test_energy_taken_from_a_load_that_the_score_does_not_see_is_paid_for(tmp_pa
 
 
 @pytest.mark.parametrize("kind", ["sqlite:///{}/study.db", "journal://{}/study.log", "{}/study.log"])
-def test_who_comes_later_goes_on_where_the_study_is(tmp_path: Path, kind: str):
-    of, url, plan = space(tmp_path, TWO), kind.format(tmp_path), Plan(12, 2, alone=False)
+def test_who_comes_later_goes_on_where_the_study_is(of: Space, tmp_path: Path, kind: str):
+    url, plan = kind.format(tmp_path), Plan(12, 2, alone=False)
     first = Formula(_helps)
     with _study(of, plan, url) as study:
         found = search(study, of, days(of, first), ALL[:3], plan)
@@ -155,16 +157,16 @@ def test_who_comes_later_goes_on_where_the_study_is(tmp_path: Path, kind: str):
     assert front(again) == front(found)
 
 
-def test_a_study_about_other_rules_is_not_joined(tmp_path: Path):
-    of, url, plan = space(tmp_path, TWO), f"sqlite:///{tmp_path}/study.db", Plan(4, 1, alone=False)
+def test_a_study_about_other_rules_is_not_joined(of: Space, tmp_path: Path):
+    url, plan = f"sqlite:///{tmp_path}/study.db", Plan(4, 1, alone=False)
     with _study(of, plan, url, "these"):
         pass
     with pytest.raises(LoadctlError, match=r"other rules, other days .* --study"), _study(of, plan, url, "those"):
         pass
 
 
-def test_a_trial_whose_process_is_gone_is_begun_again(tmp_path: Path):
-    of, url = space(tmp_path, TWO), f"sqlite:///{tmp_path}/study.db"
+def test_a_trial_whose_process_is_gone_is_begun_again(of: Space, tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/study.db"
     plan = Plan(8, 2, alone=False, patience_s=1.0)
     with _study(of, plan, url) as study:
         gone = study.ask()

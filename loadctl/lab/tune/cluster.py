@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -42,7 +43,11 @@ def local(jobs: int) -> Iterator[Pool]:
 
 
 def _leave_with_parent() -> None:
-    """End this process when the one that started it is gone, however that ended: a pool does not do so by itself."""
+    """End this process when the one that started it is gone, however that ended: a pool does not do so by itself.
+
+    Ctrl-C is the other one's to hear.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     if parent is not None:
         Thread(target=_wait, args=(parent,), daemon=True).start()

@@ -10,7 +10,7 @@ import optuna
 from loadctl.lab.trace import Trace
 from loadctl.lab.tune.days import Days, Split, Sum
 from loadctl.lab.tune.evidence import LEAST_DAYS, WORTH_IT, Gain, Verdict, judge
-from loadctl.lab.tune.space import AS_WRITTEN, Settings, Space, different, fits
+from loadctl.lab.tune.space import AS_WRITTEN, Settings, Space, fits
 from loadctl.lab.tune.study import Found, Plan, front, search
 
 ROWS = 6
@@ -101,7 +101,7 @@ def refined(space: Space, days: Days, searched: Sequence[Trace], good: Sequence[
             if name not in singles or one.sum.money < singles[name].sum.money:
                 singles[name] = one
     together = space.settings({name: one.settings[0][1] for name, one in singles.items()})
-    if len(together) > 1 and fits(space, together, different(space, searched)):
+    if len(together) > 1 and fits(space, together):
         total = days.of(together, searched)
         if total.allowed(base) and total.money < best.sum.money:
             best = Found(together, total)
@@ -109,7 +109,7 @@ def refined(space: Space, days: Days, searched: Sequence[Trace], good: Sequence[
         if all(name != other for other, _ in best.settings):
             continue  # went with another one
         less = space.without(best.settings, name)
-        if fits(space, less, different(space, searched)):
+        if fits(space, less):
             total = days.of(less, searched)
             if total.allowed(base) and total.money < best.sum.money + WORTH_IT:
                 best = Found(less, total)
@@ -119,21 +119,19 @@ def refined(space: Space, days: Days, searched: Sequence[Trace], good: Sequence[
 def _judged(candidate: Settings, space: Space, days: Days, held: Sequence[Trace]) -> Verdict:
     if len(held) < LEAST_DAYS:
         return Verdict((), {}, Gain(0.0, 1.0, 0, 0))
-    kinds = different(space, held)
 
     def money(names: tuple[str, ...]) -> list[float]:
-        settings = _only(space, candidate, names)
-        if not fits(space, settings, kinds):  # what cannot be meant alone is judged against the rules as written
-            settings = AS_WRITTEN
+        settings = _fitting(space, _only(space, candidate, names))
         return [one.money for one in days.measures(settings, held)]
 
     for name, _ in candidate:  # begin with all of it at once: whoever is free takes the next day
-        days.live(_fitting(space, space.without(candidate, name), kinds), held)
+        days.live(_fitting(space, space.without(candidate, name)), held)
     return judge([name for name, _ in candidate], money)
 
 
-def _fitting(space: Space, settings: Settings, kinds: Sequence[Trace]) -> Settings:
-    return settings if fits(space, settings, kinds) else AS_WRITTEN
+def _fitting(space: Space, settings: Settings) -> Settings:
+    """What cannot be meant alone is judged as the rules as written."""
+    return settings if fits(space, settings) else AS_WRITTEN
 
 
 def _changes(
@@ -146,8 +144,8 @@ def _changes(
         if name not in verdict.gains:
             continue
         within = kept if name in names else _only(space, candidate, (*names, name))
-        within = _fitting(space, within, different(space, split.searched))
-        without = _fitting(space, space.without(within, name), different(space, split.searched))
+        within = _fitting(space, within)
+        without = _fitting(space, space.without(within, name))
         searched = days.of(without, split.searched).money - days.of(within, split.searched).money
         starts = 0.0
         if split.held and name in names:

@@ -8,7 +8,7 @@ worth the score cannot see is left alone: its best rule would be never to run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal
@@ -63,6 +63,8 @@ class Space:
     left_alone: tuple[str, ...]
     unseen: frozenset[str]
     """Loads whose worth the score does not see."""
+    kinds: tuple[Trace, ...]
+    """A day of each kind that the scenario's `when` tells apart, held-back days too: no rules may fail on one."""
 
     def settings(self, chosen: Mapping[str, int]) -> Settings:
         """Return a choice without what changes nothing."""
@@ -143,31 +145,29 @@ def space_of(subject: Subject, traces: Iterable[Trace]) -> Space:
         knobs += [knob for knob in _of_load(load, keys) if (load.name, knob.key) not in fixed]
     knobs += _of_all(home.loads, {load.name: keys_of(subject, load.name) for load in home.loads}, left, fixed)
     loads = {load.name: load for load in home.loads}
-    whole = Space(subject, loads, {knob.name: knob for knob in knobs}, (), frozenset(unseen))
-    kinds = different(whole, days)
-    usable = {knob.name: found for knob in knobs if (found := _usable(whole, knob, kinds)) is not None}
-    return Space(subject, loads, usable, tuple(left), frozenset(unseen))
+    kinds = tuple(_different(days) if subject.scenario.data.get("when") else days[:1])
+    whole = Space(subject, loads, {knob.name: knob for knob in knobs}, tuple(left), frozenset(unseen), kinds)
+    usable = {knob.name: found for knob in knobs if (found := _usable(whole, knob)) is not None}
+    return replace(whole, knobs=usable)
 
 
-def fits(space: Space, settings: Settings, days: Iterable[Trace]) -> bool:
+def fits(space: Space, settings: Settings) -> bool:
     """Tell whether rules with these settings can be meant, on each kind of day."""
     scenario = space.subject.changed(space.edits(settings))
     try:
-        for day in days:
+        for day in space.kinds:
             scenario.on(day)
     except ConfigError:
         return False
     return True
 
 
-def different(space: Space, days: Iterable[Trace]) -> list[Trace]:
-    """Return one day of each kind that the scenario's `when` tells apart."""
+def _different(days: Iterable[Trace]) -> Iterable[Trace]:
     found: dict[tuple[str, bool], Trace] = {}
-    seasonal = bool(space.subject.scenario.data.get("when"))
     for day in days:
         first = datetime.fromtimestamp(day.moments[0].time, day.zone)
-        found.setdefault((SEASONS[first.month], first.weekday() >= 5) if seasonal else ("", False), day)
-    return list(found.values())
+        found.setdefault((SEASONS[first.month], first.weekday() >= 5), day)
+    return found.values()
 
 
 def is_seen(load: Load, home: Home) -> bool:
@@ -257,15 +257,14 @@ def _of_all(
         yield Knob("share", "", "share", ((), together[0]), 0, "share")
 
 
-def _usable(space: Space, knob: Knob, kinds: Iterable[Trace]) -> Knob | None:
+def _usable(space: Space, knob: Knob) -> Knob | None:
     """Return a knob without the options that cannot be meant; None when nothing is left to choose."""
-    days = list(kinds)
     fine = [
         index
         for index in range(len(knob.options))
-        if index == knob.base or fits(space, space.settings({knob.name: index}), days)
+        if index == knob.base or fits(space, space.settings({knob.name: index}))
     ]
     if len(fine) < 2:
         return None
     options = tuple(knob.options[index] for index in fine)
-    return Knob(knob.name, knob.load, knob.kind, options, fine.index(knob.base), knob.key)
+    return replace(knob, options=options, base=fine.index(knob.base))

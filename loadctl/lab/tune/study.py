@@ -29,7 +29,7 @@ from optuna.trial import FrozenTrial, TrialState
 from loadctl.errors import LoadctlError
 from loadctl.lab.trace import Trace
 from loadctl.lab.tune.days import Days, Measure, Sum, summed
-from loadctl.lab.tune.space import AS_WRITTEN, Settings, Space, different, fits
+from loadctl.lab.tune.space import AS_WRITTEN, Settings, Space, fits
 
 BEAT_S = 2.0
 PATIENCE_S = 60.0
@@ -175,7 +175,7 @@ class _Watch:
 def search(study: optuna.Study, space: Space, days: Days, searched: Sequence[Trace], plan: Plan) -> list[Found]:
     """Search until the study has `trials` finished ones, whoever did them, and return all that were found."""
     width = max(1, ceil(plan.width / len(searched)))
-    kinds, watch = different(space, searched), _Watch(plan.patience_s)
+    watch = _Watch(plan.patience_s)
     mine: dict[int, _Flight] = {}
     asked, told = 0, -1
     while True:
@@ -194,7 +194,7 @@ def search(study: optuna.Study, space: Space, days: Days, searched: Sequence[Tra
                 _begin_again(study, trial)
         while len(mine) < width and done + len(mine) + len(others) < plan.trials and asked <= plan.trials * ASKS:
             asked += 1
-            flight = _take_off(study, space, days, searched, kinds)
+            flight = _take_off(study, space, days, searched)
             if flight is not None:
                 mine[flight.trial.number] = flight
         if not mine:
@@ -213,13 +213,11 @@ def search(study: optuna.Study, space: Space, days: Days, searched: Sequence[Tra
     return found(study, space, days, searched)
 
 
-def _take_off(
-    study: optuna.Study, space: Space, days: Days, searched: Sequence[Trace], kinds: Sequence[Trace]
-) -> _Flight | None:
+def _take_off(study: optuna.Study, space: Space, days: Days, searched: Sequence[Trace]) -> _Flight | None:
     """Ask for a trial and begin to live its days; None when its rules cannot be meant."""
     trial = study.ask(_distributions(space))
     settings = space.settings({name: _option(space, name, value) for name, value in trial.params.items()})
-    if not fits(space, settings, kinds):
+    if not fits(space, settings):
         study.tell(trial, state=TrialState.FAIL)
         return None
     return _Flight(trial, settings, [*days.live(settings, searched), *days.live(AS_WRITTEN, searched)])
@@ -239,7 +237,8 @@ def _begin_again(study: optuna.Study, trial: FrozenTrial) -> None:
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
         return  # another one was quicker
-    study.enqueue_trial(dict(trial.params), user_attrs={AGAIN: trial.number})
+    meant = trial.system_attrs.get("fixed_params", {})  # it may have died while it was still being told its settings
+    study.enqueue_trial({**meant, **trial.params}, user_attrs={AGAIN: trial.number})
 
 
 def _clear(study: optuna.Study) -> None:
