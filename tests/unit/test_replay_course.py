@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import tracemalloc
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 from loadctl.core.values import Verdict
 from loadctl.lab.course import Course, Minutes, Run, Totals, lived
 from loadctl.lab.difference import FLICKER_S, SHORTEST_S, answered, differences, questions, told
-from loadctl.lab.trace import Moment, Trace
+from loadctl.lab.trace import Moment, Streamed, Trace
 from tests.lab_days import MONDAY, home, trace
 
 HOUR = 3600.0
@@ -153,6 +156,27 @@ def test_what_the_rules_ask_for_and_the_trace_does_not_know_is_named():
     moments = tuple(replace(one, inputs={"tank": 40.0}) for one in warm.moments)
     course = lived(home({}, replace(warm, moments=moments), rules=rules))
     assert (course.unknown, course.totals.loads["heater"].starts) == ((), 1)
+
+
+@pytest.mark.slow
+def test_a_long_life_takes_no_more_memory_than_a_short_one():
+    def peak(days: int) -> int:
+        moments = Streamed(partial(sunny, days), next(sunny(1)), list(sunny(days))[-1])
+        place = home({"heater": HEATER}, Trace("long", UTC, moments))
+        tracemalloc.start()
+        course = lived(place, minutes=False, decisions=False)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert course.totals.seconds == days * 86400
+        return most
+
+    short, long = peak(1), peak(3)
+    assert long < 1.2 * short + 100_000
+
+
+def sunny(days: int) -> Iterator[Moment]:
+    for hour in range(24 * days):
+        yield Moment(MONDAY + hour * HOUR, 2600.0 if 9 <= hour % 24 < 15 else 0.0, 200.0, HOUR)
 
 
 # Where two courses differ

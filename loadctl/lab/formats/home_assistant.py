@@ -1,9 +1,10 @@
 """What Home Assistant's history page downloads: `entity_id`, `state`, `last_changed`, a line for each change.
 
-https://www.home-assistant.io/integrations/history/: the file has no units and holds one entity after the other, so
-which is which is said by the owner (`pv=sensor.roof`, `grid=-sensor.meter`, `load=sensor.house:kW`) or guessed by name,
-and a series of small broken numbers is taken for kW. A value holds until the next one, for an hour at most if the whole
-house is silent; `unavailable` and `unknown` are not known.
+https://www.home-assistant.io/integrations/history/, https://github.com/home-assistant/frontend/pull/19428: the file has
+no units and holds one entity after the other; what is older than the recorder keeps is in it by the hour. Which entity
+is which is said by the owner (`pv=sensor.roof`, `grid=-sensor.meter`, `load=sensor.house:kW`) or guessed by name, and a
+series of small broken numbers is taken for kW. A value holds until the next one, for an hour at most if the whole house
+is silent; `unavailable` and `unknown` are not known.
 """
 
 from __future__ import annotations
