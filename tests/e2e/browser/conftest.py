@@ -25,7 +25,7 @@ def browser() -> Iterator[Browser]:
 def running(browser: Browser) -> Iterator[Demo]:  # without a browser there is no need for it
     from tests.e2e.browser.chromium import demo
 
-    with demo() as one:
+    with demo(speed=20) as one:  # a day of rules is to be tried beside it
         yield one
 
 

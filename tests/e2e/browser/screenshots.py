@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tests.e2e.browser.chromium import DESKTOP, PHONE, Demo, chromium, demo
-from tests.e2e.browser.test_demo_in_browser import show, yesterday_is_lived
+from tests.e2e.browser.test_demo_in_browser import open_day, show, yesterday_is_lived
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, ViewportSize
@@ -33,8 +33,7 @@ def _arrange(page: Page, view: str) -> None:
         return
     show(page, view)
     if view == "day":
-        page.get_by_label("The day before").click()
-        page.locator(".row .track rect").first.wait_for(state="attached")
+        open_day(page, back=True)
         page.get_by_role("slider", name="Moment of the day").evaluate(
             "slider => { slider.value = +slider.min + 12.7 * 3600; slider.dispatchEvent(new Event('input')); }"
         )
@@ -51,11 +50,9 @@ def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with chromium() as browser, demo() as home:
         yesterday_is_lived(home)
-        take(browser, home, folder, "now-phone", PHONE, "light")
+        take(browser, home, folder, "now-phone-dark", PHONE, "dark")
         take(browser, home, folder, "now-tablet", DESKTOP, "light")
-        take(browser, home, folder, "now-tablet-dark", DESKTOP, "dark")
         take(browser, home, folder, "day-tablet", DESKTOP, "light")
-        take(browser, home, folder, "day-phone-dark", PHONE, "dark")
         take(browser, home, folder, "rules-tablet", DESKTOP, "light")
 
 

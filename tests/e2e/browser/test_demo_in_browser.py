@@ -56,6 +56,15 @@ def yesterday_is_lived(demo: Demo) -> None:
     until(known, 90.0)
 
 
+def open_day(page: Page, *, back: bool = False) -> None:
+    """Wait for the day that is shown, or go to the one before."""
+    wanted = date.fromisoformat(page.get_by_label("Day", exact=True).input_value()) - timedelta(days=back)
+    if back:
+        page.get_by_label("The day before").click()
+    page.locator(f"figure[data-day='{wanted}'] canvas").wait_for()
+    page.locator(".row .track rect").first.wait_for(state="attached")
+
+
 def show(page: Page, view: str) -> None:
     page.locator(f"nav a[data-view={view}]").click()
     page.locator(f"#view-{view}").wait_for()
@@ -66,7 +75,7 @@ def test_values_change_live(browser: Browser, running: Demo, size: Any):
     with visit(browser, running, size) as one:
         page = one.page
         sun = page.locator(".node.sun .value")
-        assert re.fullmatch(r"[\d\u202f.]+\u202fk?W", sun.text_content() or "")
+        until(lambda: bool(re.fullmatch(r"[\d\u202f.]+\u202fk?W", sun.text_content() or "")))
         before = page.locator("#flow svg").get_attribute("aria-label")
         until(lambda: page.locator("#flow svg").get_attribute("aria-label") != before)
         assert page.locator(".card").count() == 3
@@ -169,13 +178,9 @@ def test_the_day_tells_the_reason_of_each_moment(browser: Browser, running: Demo
     with visit(browser, running, size) as one:
         page = one.page
         show(page, "day")
-        today = page.get_by_label("Day", exact=True).input_value()
-        page.locator(f"figure[data-day='{today}'] canvas").wait_for()
+        open_day(page)
         assert page.locator(".row .track").count() == 3
-        page.get_by_label("The day before").click()
-        yesterday = (date.fromisoformat(today) - timedelta(days=1)).isoformat()
-        page.locator(f"figure[data-day='{yesterday}'] canvas").wait_for()
-        page.locator(".row .track rect").first.wait_for(state="attached")
+        open_day(page, back=True)
         page.locator(".u-over").scroll_into_view_if_needed()
         box = page.locator(".u-over").bounding_box()
         assert box is not None
@@ -201,7 +206,7 @@ def test_what_would_these_rules_have_done(browser: Browser, running: Demo):
         page.locator(".verdict.good").wait_for()
         page.get_by_role("button", name="Try them on that day").click()
         page.locator(".waiting").wait_for()
-        page.locator(".pair canvas").nth(1).wait_for(timeout=120_000)
+        page.locator(".pair canvas").nth(1).wait_for(timeout=170_000)
         said = page.locator(".difference").inner_text()
         assert "instead of" in said, said
         assert "Boiler:" in said, said

@@ -28,10 +28,10 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 
 /**
  * Draw a day into `root`. `data`: `{time: [posix], pv_w, load_w, grid_w, battery_w, loads: {name: [W]}}`; lines that are
- * not there are left out. `from`, `to`: POSIX; `onMoment(index, time)` as a person points at one. Resolves to
+ * not there are left out. `from`, `to`: POSIX; `onMoment(time)` as a person points at one. Resolves to
  * `{point(time), remove()}`.
  */
-export async function chart(root, data, {from, to, height = 260, most_w = {}, onMoment = () => {}}) {
+export async function chart(root, data, {from, to, height = 260, onMoment = () => {}}) {
   const Plot = await plots();
   const lines = LINES.filter(({key}) => data[key]?.some((value) => value !== null));
   const legend = h("ul.legend", {"aria-hidden": "true"}, ...lines.map((line) => h("li", {}, key(line), line.label)));
@@ -58,7 +58,7 @@ export async function chart(root, data, {from, to, height = 260, most_w = {}, on
         fill: one.fill ? `${colour(one.colour)}26` : undefined,
       }))],
       hooks: {setCursor: [moved], ready: [fit], setSize: [fit]},
-    }, [data.time, ...lines.map(({key: name}) => data[name])], canvas);
+    }, calmed([data.time, ...lines.map(({key: name}) => data[name])], stage.clientWidth), canvas);
   }
 
   function fit(made) {
@@ -70,8 +70,9 @@ export async function chart(root, data, {from, to, height = 260, most_w = {}, on
     const index = made.cursor.idx;
     needle.hidden = index === null || index === undefined;
     if (needle.hidden) return;
-    needle.style.left = `${made.over.offsetLeft + made.valToPos(data.time[index], "x")}px`;
-    if (!pointing) onMoment(index, data.time[index]);
+    const time = made.data[0][index];
+    needle.style.left = `${made.over.offsetLeft + made.valToPos(time, "x")}px`;
+    if (!pointing) onMoment(time);
   }
 
   function point(time) {
@@ -80,7 +81,7 @@ export async function chart(root, data, {from, to, height = 260, most_w = {}, on
     pointing = false;
   }
 
-  for (const [name, values] of Object.entries(data.loads ?? {})) rows.append(row(name, values, data.time, from, to, most_w[name]));
+  for (const [name, values] of Object.entries(data.loads ?? {})) rows.append(row(name, values, data.time, from, to));
   build();
   const follow = (event) => {
     const box = plot.over.getBoundingClientRect();
@@ -97,6 +98,18 @@ export async function chart(root, data, {from, to, height = 260, most_w = {}, on
   return {point, remove: () => { sized.disconnect(); document.removeEventListener("recolour", build); plot.destroy(); root.replaceChildren(); }};
 }
 
+/** Where minutes are narrower than the line, draw the means of a few: the same day, but legible. */
+function calmed(columns, width) {
+  const together = Math.floor((4 * columns[0].length) / Math.max(width, 1) / 3);
+  if (together < 2) return columns;
+  const mean = (values) => {
+    const known = values.filter((value) => value !== null);
+    return known.length * 2 > values.length ? known.reduce((sum, value) => sum + value, 0) / known.length : null;
+  };
+  return columns.map((values, column) => Array.from({length: Math.ceil(values.length / together)}, (_, index) =>
+    (column === 0 ? values[index * together] : mean(values.slice(index * together, (index + 1) * together)))));
+}
+
 function key({colour: name, dash, width}) {
   const stroke = s("line", {x1: 1, x2: 27, y1: 6, y2: 6, "stroke-width": width + 1, "stroke-dasharray": dash?.join(" ")});
   stroke.style.stroke = `var(${name})`;
@@ -110,11 +123,12 @@ function span_w(low, high) {
 }
 
 /** One load's day: a bar where it drew power, as high as the power. */
-function row(name, values, time, from, to, most_w) {
-  const most = Math.max(most_w ?? 0, ...values.map((value) => value ?? 0), 1);
+function row(name, values, time, from, to) {
+  const drawn = values.filter((value) => value > 0).sort((one, other) => one - other);
+  const most = drawn[Math.floor(drawn.length * 0.95)] ?? 1; // one odd minute shall not make all others small
   const bars = [], step = time.length > 1 ? time[1] - time[0] : 60;
   let begun = null, total_wh = 0;
-  const heightOf = (value) => Math.round((value / most) * 8) / 8;
+  const heightOf = (value) => Math.min(1, Math.round((value / most) * 8) / 8);
   const end = (index) => {
     const until = Math.min(to, index < time.length ? time[index] : time[time.length - 1] + step);
     bars.push(s("rect", {x: time[begun.index] - from, y: 1 - begun.high, width: Math.max(until - time[begun.index], (to - from) / 1000), height: begun.high}));

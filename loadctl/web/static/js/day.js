@@ -5,6 +5,7 @@ import {chart, reading, sorry} from "./chart.js";
 import {h, setText} from "./dom.js";
 import {clock, dayName, dayOf, energy, midnight, percent, plusDays, title, typeset} from "./format.js";
 
+const LENGTH_S = {minute: 60, quarter: 900, hour: 3600, day: 86400};
 const FRESH_MS = 60000; // the chart of today is drawn anew so often
 
 /** Make the view; returns `{open(day, state)}`. */
@@ -18,7 +19,7 @@ export function view(root) {
     h("div.bar.days", {}, heading, h("div.choices", {}, back, picker, forth, now)), sums, figure,
     h("div.pointer", {}, slider), moment,
     h("details", {}, h("summary", {}, "Every decision of the day"), decisions), h("details", {}, h("summary", {}, "The day as a table"), table));
-  let day = null, today = null, drawn = null, data = null, told = [], asked = 0, loads = {};
+  let day = null, today = null, drawn = null, data = null, told = [], asked = 0, names = [];
 
   const go = (other) => { location.hash = other === today ? "#day" : `#day/${other}`; };
   back.addEventListener("click", () => go(plusDays(day, -1)));
@@ -29,7 +30,7 @@ export function view(root) {
 
   function open(wanted, state) {
     today = dayOf(state.at);
-    loads = Object.fromEntries(state.loads.map((one) => [one.name, one.nominal_w]));
+    names = state.loads.map((one) => one.name);
     day = /^\d{4}-\d\d-\d\d$/.test(wanted ?? "") ? wanted : today;
     setText(heading, dayName(day));
     picker.value = day;
@@ -58,7 +59,7 @@ export function view(root) {
         return;
       }
       slider.min = from; slider.max = to; slider.value = Math.min(Number(slider.value) > from && again ? Number(slider.value) : data.time[data.time.length - 1], to);
-      drawn = await chart(figure, data, {from, to, most_w: loads, onMoment: (_, time) => { slider.value = time; tell(time); }});
+      drawn = await chart(figure, data, {from, to, onMoment: (time) => { slider.value = time; tell(time); }});
       if (turn !== asked) return;
       figure.dataset.day = day;
       tell(Number(slider.value));
@@ -76,8 +77,8 @@ export function view(root) {
 
   /** The most important first, as everywhere; then those that are no longer in the rules. */
   function inOrder(found) {
-    const place_ = (name) => (name in loads ? Object.keys(loads).indexOf(name) : Infinity);
-    return Object.fromEntries(Object.entries(found).sort(([one], [other]) => (place_(one) > place_(other) ? 1 : -1)));
+    const place_ = (name) => (names.includes(name) ? names.indexOf(name) : names.length);
+    return Object.fromEntries(Object.entries(found).sort(([one], [other]) => place_(one) - place_(other)));
   }
 
   function total(row) {
@@ -92,7 +93,11 @@ export function view(root) {
     slider.setAttribute("aria-valuetext", clock(time));
     let index = data.time.findIndex((one) => one > time) - 1;
     if (index < -1) index = data.time.length - 1;
-    moment.replaceChildren(h("h2", {}, clock(time)), h("ul.readings", {}, ...(index >= 0 ? reading(data, index) : [])),
+    if (index < 0 || time - data.time[index] > 2 * (LENGTH_S[data.resolution] ?? 60)) {
+      moment.replaceChildren(h("h2", {}, clock(time)), h("p.hint", {}, time > data.time[0] ? "Nothing is recorded of this moment yet." : "Nothing is recorded of this moment."));
+      return;
+    }
+    moment.replaceChildren(h("h2", {}, clock(time)), h("ul.readings", {}, ...reading(data, index)),
       h("ul.reasons", {}, ...Object.keys(data.loads).map((name) => {
         const last = told.filter((one) => one.load === name && one.time <= time + 60).pop();
         return h("li", {}, h("b", {}, title(name)), ` ${last ? `${last.state ? `${last.state} · ` : ""}${typeset(last.sentence)}` : "nothing was decided yet"}`,
@@ -106,7 +111,7 @@ export function view(root) {
   }
 
   function rows() {
-    const names = Object.keys(data.loads), columns = [["Sun", data.pv_w], ["House", data.load_w], ["Grid", data.grid_w], ...names.map((name) => [title(name), data.loads[name]])];
+    const columns = [["Sun", data.pv_w], ["House", data.load_w], ["Grid", data.grid_w], ...Object.entries(data.loads).map(([name, watts_]) => [title(name), watts_])];
     const hours_ = new Map();
     data.time.forEach((time, index) => { const hour = clock(time).slice(0, 2); hours_.set(hour, [...(hours_.get(hour) ?? []), index]); });
     const mean = (values, indexes) => {

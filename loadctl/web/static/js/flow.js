@@ -4,9 +4,9 @@ import {ICONS, s, setAttribute, setText} from "./dom.js";
 import {UNKNOWN, watts} from "./format.js";
 
 const LEAST_W = 15; // less is noise of the meter
-const RADIUS = 46;
-const WITH_BATTERY = {sun: [200, 56], grid: [62, 196], house: [200, 260], battery: [338, 196]};
-const WITHOUT = {sun: [200, 56], grid: [80, 230], house: [320, 230]};
+const RADIUS = 52;
+const WITH_BATTERY = {sun: [200, 58], grid: [62, 196], house: [200, 260], battery: [338, 196]};
+const WITHOUT = {sun: [200, 58], grid: [80, 230], house: [320, 230]};
 const PAIRS = [["sun", "house"], ["sun", "battery"], ["sun", "grid"], ["grid", "house"], ["battery", "house"], ["battery", "grid"], ["grid", "battery"]];
 
 /** Split what is measured into who feeds whom, in W; the sun serves the house first, then the battery, then the grid. */
@@ -45,11 +45,11 @@ export function drawFlow(root) {
     svg.append(rail, dots);
   }
   for (const name of ["sun", "grid", "battery", "house"]) {
-    const value = s("text.value", {y: 14}), note = s("text.label", {y: 30});
+    const value = s("text.value", {y: 12}), note = s("text.label", {y: 31});
     const rings = name === "house" ? ["sun", "battery", "grid"].map((source) => s(`circle.arc.${source}`, {r: RADIUS})) : [];
     const level = name === "battery" ? s("text.level", {y: RADIUS + 18}) : null;
     const group = s(`g.node.${name}`, {}, s("circle.disc", {r: RADIUS}), ...rings,
-      s("g.picture", {transform: "translate(-11 -33) scale(.92)"}, ...ICONS[name].map((d) => s("path", {d}))), value, note, ...(level ? [level] : []));
+      s("g.picture", {transform: "translate(-12 -40)"}, ...ICONS[name].map((d) => s("path", {d}))), value, note, ...(level ? [level] : []));
     nodes.set(name, {group, value, note, rings, level});
     svg.append(group);
   }

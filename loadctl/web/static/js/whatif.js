@@ -51,7 +51,7 @@ export function whatIf(root, text) {
     slider.min = from; slider.max = to; slider.value = (from + to) / 2;
     const point = (time) => { slider.value = time; for (const one of charts) one.point(time); tell(time); };
     charts = await Promise.all([[yours, answer.yours], [now, answer.now]].map(([figure, course]) =>
-      chart(figure, made(course), {from, to, height: 200, onMoment: (_, time) => point(time)})));
+      chart(figure, made(course), {from, to, height: 200, onMoment: point})));
     slider.oninput = () => point(Number(slider.value));
     tell(Number(slider.value));
   }
