@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from math import exp
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from loadctl.outlook.habit import FADE, SLOT_S, SLOTS, Habit, clock_slot, numbers
 from loadctl.outlook.sun import Location, clear_sky, noon_of
@@ -24,6 +24,7 @@ TODAY_S = 2 * 3600.0  # so long ago counts a third of now
 RETURN_S = 6 * 3600.0  # so far ahead a third is left of what is unusual about today
 # Until something is known: a house that draws 300 W, panels that give 2 kW of the light of a clear sky.
 BASE_W, SUN_W = 300.0, 2000.0
+KEPT_HOURS = 1024  # some days of quarters of an hour
 NEVER_SET_YEAR = 2001  # a computer whose clock was never set begins in 1970
 
 
@@ -36,6 +37,14 @@ class Forecast(Protocol):
         `now` and `starts` are POSIX timestamps. Loads that loadctl switches are no part of it.
         """
         ...
+
+
+class Hour(NamedTuple):
+    """A quarter of an hour: the light of a clear sky in its middle, and its place in the sun's day and the clock's."""
+
+    light: float
+    sun_slot: int
+    clock_slot: int
 
 
 @dataclass(slots=True)
@@ -58,6 +67,7 @@ class Expectation:
     _base_ws: float = 0.0
     _pv_seen_s: float = 0.0
     _pv_ws: float = 0.0
+    _hours: dict[float, Hour] = field(default_factory=dict)
 
     def note(self, wall: datetime, pv_w: float | None, base_w: float | None, now: float | None = None) -> None:
         """Take in a reading: what the panels give and what the house draws without our loads. `now`: POSIX of `wall`.
@@ -87,10 +97,13 @@ class Expectation:
             return [None] * len(starts)
         found: list[float | None] = []
         for start in starts:
-            usual = 1 - exp(-max(0.0, start - now) / RETURN_S) if self._days else 0.0
-            factor = today + (1 - today) * usual
-            pv_w = clear_sky(start + SLOT_S / 2, self.place) * suns[self._sun_slot(start)] * factor
-            found.append(max(0.0, pv_w - bases[self._clock_slot(start)]))
+            hour = self._hour(start)
+            if hour.light:
+                usual = 1 - exp(-max(0.0, start - now) / RETURN_S) if self._days else 0.0
+                factor = today + (1 - today) * usual
+                found.append(max(0.0, hour.light * suns[hour.sun_slot] * factor - bases[hour.clock_slot]))
+            else:
+                found.append(max(0.0, -bases[hour.clock_slot]))
         return found
 
     def dump(self) -> dict[str, Any]:
@@ -129,8 +142,7 @@ class Expectation:
             return
         weight = self._seen_s / SLOT_S
         base_w = self._base_ws / self._seen_s
-        light = clear_sky(self._start + SLOT_S / 2, self.place)
-        slot = self._clock_slot(self._start)
+        light, _, slot = self._hour(self._start)
         if self._pv_seen_s * 2 >= self._seen_s:
             pv_w = self._pv_ws / self._pv_seen_s
             self._base.add(slot, base_w * weight, weight)
@@ -148,7 +160,7 @@ class Expectation:
         self._sun.fade()
         self._base.fade()
         for start, light, power in self._today:
-            self._sun.add(self._sun_slot(start), power, light)
+            self._sun.add(self._hour(start).sun_slot, power, light)
         self._days = self._days * FADE + 1
         self._today = []
 
@@ -161,14 +173,20 @@ class Expectation:
         for start, light, power in self._today:
             share = exp(-max(0.0, now - start) / TODAY_S)
             seen += share * power
-            expected += share * light * suns[self._sun_slot(start)]
+            expected += share * light * suns[self._hour(start).sun_slot]
         return seen / expected
 
-    def _sun_slot(self, start: float) -> int:
-        day = datetime.fromtimestamp(start, self.zone).toordinal()
-        after_noon_s = start + SLOT_S / 2 - noon_of(day, self.zone, self.place)
-        return (int(after_noon_s // SLOT_S) + SLOTS // 2) % SLOTS
-
-    def _clock_slot(self, start: float) -> int:
-        clock = datetime.fromtimestamp(start, self.zone)
-        return clock_slot(clock.hour, clock.minute)
+    def _hour(self, start: float) -> Hour:
+        """Return what is known of the quarter of an hour that begins at `start`: it is asked for again and again."""
+        known = self._hours.get(start)
+        if known is None:
+            if len(self._hours) >= KEPT_HOURS:
+                self._hours.clear()
+            clock = datetime.fromtimestamp(start, self.zone)
+            after_noon_s = start + SLOT_S / 2 - noon_of(clock.toordinal(), self.zone, self.place)
+            known = self._hours[start] = Hour(
+                clear_sky(start + SLOT_S / 2, self.place),
+                (int(after_noon_s // SLOT_S) + SLOTS // 2) % SLOTS,
+                clock_slot(clock.hour, clock.minute),
+            )
+        return known

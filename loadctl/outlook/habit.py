@@ -23,32 +23,34 @@ class Habit:
     lean: float
     sums: list[float] = field(default_factory=lambda: [0.0] * SLOTS)
     weights: list[float] = field(default_factory=lambda: [0.0] * SLOTS)
+    _means: list[float] = field(default_factory=list)  # empty: to be worked out anew
 
     def add(self, slot: int, value: float, weight: float) -> None:
         """Count `value`, the sum of what was seen, with the weight it was seen with."""
         self.sums[slot] += value
         self.weights[slot] += weight
+        self._means = []
 
     def fade(self) -> None:
         """Begin a new day."""
         self.sums = [each * FADE for each in self.sums]
         self.weights = [each * FADE for each in self.weights]
+        self._means = []
 
     def overall(self) -> float:
         """Return the mean of all that was seen."""
         return (sum(self.sums) + self.lean * self.usual) / (sum(self.weights) + self.lean)
 
     def means(self) -> list[float]:
-        """Return the mean of each quarter of an hour."""
-        overall, found = self.overall(), []
-        for slot in range(SLOTS):
-            total, weight = self.lean * overall, self.lean
-            for away in (-3, -2, -1, 0, 1, 2, 3):
-                share = 1 - abs(away) / 4
-                total += share * self.sums[(slot + away) % SLOTS]
-                weight += share * self.weights[(slot + away) % SLOTS]
-            found.append(total / weight)
-        return found
+        """Return the mean of each quarter of an hour; the list is only lent."""
+        if self._means:
+            return self._means
+        leant = self.lean * self.overall()
+        self._means = [
+            total / weight
+            for total, weight in zip(_leaning(leant, self.sums), _leaning(self.lean, self.weights), strict=True)
+        ]
+        return self._means
 
     def dump(self) -> list[list[float]]:
         return [[round(each, 3) for each in part] for part in (self.sums, self.weights)]
@@ -57,9 +59,21 @@ class Habit:
         """Take up what was dumped; False: it cannot be understood and nothing changes."""
         match kept:
             case [list(sums), list(weights)] if len(sums) == len(weights) == SLOTS and numbers(sums + weights):
+                self._means = []
                 self.sums, self.weights = [float(each) for each in sums], [max(0.0, float(each)) for each in weights]
                 return True
         return False
+
+
+def _leaning(first: float, each: list[float]) -> list[float]:
+    """Return for each quarter of an hour `first` and its value with a share of its neighbours', all added up."""
+    around = each[-3:] + each + each[:3]
+    return [
+        first + 0.25 * a + 0.5 * b + 0.75 * c + d + 0.75 * e + 0.5 * f + 0.25 * g
+        for a, b, c, d, e, f, g in zip(
+            around, around[1:], around[2:], around[3:], around[4:], around[5:], around[6:], strict=False
+        )
+    ]
 
 
 def clock_slot(hour: int, minute: int) -> int:

@@ -109,7 +109,8 @@ class OutlookMaker:
             self._slots = tuple(self._cut(now, start))
             self._start = start
         here = now // MINUTE_S * MINUTE_S
-        left = [slot for slot in self._slots if slot.start + slot.length_s > now]
+        over = next(index for index, slot in enumerate(self._slots) if slot.start + slot.length_s > now)
+        left = self._slots[over:]
         first = replace(left[0], start=max(here, left[0].start))
         first = replace(first, length_s=left[0].start + left[0].length_s - first.start)
         self._from, self._until = first.start, min(here + MINUTE_S, first.start + first.length_s)
@@ -145,10 +146,15 @@ class OutlookMaker:
             while here < end:
                 while piece.end <= here:
                     piece = next(pieces)
-                there = min(end, piece.end)
-                prices = (buy[index], piece.import_price), (sell[index], piece.export_price)
-                import_price, export_price = (rate if told is None else told for told, rate in prices)
-                yield Slot(here, there - here, surplus[index], import_price, export_price)
+                there = min(piece.end, end)
+                import_price, export_price = buy[index], sell[index]
+                yield Slot(
+                    here,
+                    there - here,
+                    surplus[index],
+                    piece.import_price if import_price is None else import_price,
+                    piece.export_price if export_price is None else export_price,
+                )
                 here = there
 
     def _expected(self, told: _Told, now: float, starts: list[float]) -> list[float | None]:
