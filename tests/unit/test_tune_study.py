@@ -120,6 +120,11 @@ def test_every_second_day_is_held_back_by_date_whatever_the_order_of_the_files()
     assert "every second one is held back" in parts.sentence
 
 
+def test_a_day_given_twice_is_on_one_side_only():
+    parts = split([*ALL[:2], *ALL[:2], day(0)])
+    assert [one.name for one in (*parts.searched, *parts.held)] == ["day 0", "day 1"]
+
+
 def test_of_a_year_some_days_are_taken_evenly():
     parts = split(day(number, minutes=2) for number in range(300))
     assert (len(parts.searched), len(parts.held), parts.left_out) == (24, 60, 216)

@@ -37,7 +37,8 @@ class Split:
 
 def split(days: Iterable[Trace]) -> Split:
     """Hold back every second day, by date: seasons and weather are the same on both sides. Always the same split."""
-    ordered = sorted(days, key=lambda day: (day.moments[0].time, day.name))
+    once = {tuple(day.moments): day for day in days}.values()  # a day given twice must not be on both sides
+    ordered = sorted(once, key=lambda day: (day.moments[0].time, day.name))
     searched, held = _evenly(ordered[::2], SEARCHED_AT_MOST), _evenly(ordered[1::2], HELD_AT_MOST)
     return Split(tuple(searched), tuple(held), len(ordered) - len(searched) - len(held))
 
