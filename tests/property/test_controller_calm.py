@@ -176,13 +176,13 @@ def test_the_short_cuts_of_the_controller_change_nothing(names, begin, every_s, 
 
 
 def test_a_quiet_step_says_what_a_thought_one_would():
-    controller = Controller.from_dict(house(["boiler", "pump"]))
+    controller = Controller.from_dict(house(["boiler", "car"]))
     plain = Plain(controller)
-    states = {name: LoadState(on=False, power_w=0.0) for name in ("boiler", "pump")}
+    states = {name: LoadState(on=False, power_w=0.0) for name in ("boiler", "car")}
     words = []
     for second in range(40):
         wall = datetime.fromtimestamp(BEGINS[0].timestamp() + second, BERLIN)
-        sample = Sample(float(second), wall, -300.0 - second, 900.0, 600.0 - second)
+        sample = Sample(float(second), wall, -300.0 - second, 900.0 + second, 600.0)
         decision, outcome = controller.step(sample, states), plain.step(sample, states, ())
         words.append(decision.words)
         for index, said in enumerate(decision.verdicts.values()):
