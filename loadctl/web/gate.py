@@ -45,6 +45,7 @@ class Gate:
     def __init__(self, app: ASGIApp, web: Web) -> None:
         self._app = app
         self._prefix = web.prefix
+        self._proxied = set(web.hosts)
         self._hosts = {*web.hosts, socket.gethostname().lower()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +96,7 @@ class Gate:
             name = parts.hostname or ""
         except ValueError:
             return False
-        return parts.scheme in ("http", "https") and (parts.netloc.lower() == host.lower() or name in self._hosts)
+        return parts.scheme in ("http", "https") and (parts.netloc.lower() == host.lower() or name in self._proxied)
 
 
 def _too_big(scope: Scope, headers: Headers) -> tuple[int, str] | None:

@@ -273,3 +273,19 @@ async def test_without_a_history_the_rest_goes_on(tmp_path):
         answer = await api.get("totals")
         assert (answer.status_code, "no history" in answer.json()["detail"]) == (503, True)
         assert (await api.get("state")).status_code == 200
+
+
+async def test_who_walks_away_from_a_replay_leaves_it_free_for_others(tmp_path):
+    async with open_street(tmp_path) as street, loadctl_run(street):
+        await until(lambda: street.boiler.on)
+        transport = httpx.AsyncHTTPTransport(uds=str(street.state_dir / "loadctl.sock"))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost/api/v1/") as api:
+            question = {"text": street.file.read_text(encoding="utf-8"), "day": "2026-06-02"}
+            with pytest.raises(httpx.ReadTimeout):
+                await api.post("rules/replay", json=question, timeout=0.3)
+            codes = []
+            async with asyncio.timeout(120):
+                while not codes or codes[-1] == 429:
+                    codes.append((await api.post("rules/replay", json=question, timeout=120)).status_code)
+            assert codes[-1] == 422  # nothing is written down of that day
+        assert not street.said("Traceback")

@@ -50,6 +50,7 @@ class Live:
 
     def __call__(self, _tick: Tick, _outcome: Outcome) -> None:
         if self.listeners and (self._telling is None or self._telling.done()):
+            self._make()
             self._telling = asyncio.create_task(self._tell(), name="page events")
 
     @property
@@ -99,7 +100,6 @@ class Live:
 
     async def _tell(self) -> None:
         """Wake those who listen, a few at a time, and then rest until the next event may come."""
-        self._make()
         news = [listener for listener in self.listeners if listener.seq != self.seq]
         for count, listener in enumerate(news, 1):
             listener.news.set()

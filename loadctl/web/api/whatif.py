@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE
+from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import date
 from typing import Annotated, Any
@@ -50,10 +51,35 @@ async def replay(desk: Desk, request: Request) -> Response:
     async with desk.replaying:
         now = await asyncio.to_thread(text_of, desk.daemon.house.path)
         question = {"memory": str(memory.path), "day": day.isoformat(), "yours": asked.text, "now": now}
-        raw = await _answer(json.dumps(question).encode())
+        raw = await _while_waited_for(request, _answer(json.dumps(question).encode()))
     if raw.startswith(b'{"said"'):
         raise _refusal(json.loads(raw), str(desk.daemon.house.path))
     return Response(raw, media_type="application/json")
+
+
+async def _while_waited_for(request: Request, answer: Coroutine[Any, Any, bytes]) -> bytes:
+    """Return the answer; it is given up when nobody waits for it any more, or loadctl stops. Raises Problem."""
+    asking, leaving = (
+        asyncio.create_task(answer, name="what-if"),
+        asyncio.create_task(_left(request), name="what-if left"),
+    )
+    try:
+        await asyncio.wait({asking, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    except asyncio.CancelledError as error:
+        raise Problem(503, "loadctl stops") from error
+    finally:
+        leaving.cancel()
+        if not asking.done():
+            asking.cancel()
+            await asyncio.wait([asking])
+    if asking.cancelled():
+        raise Problem(503, "nobody waits for it any more")
+    return asking.result()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _answer(question: bytes) -> bytes:
