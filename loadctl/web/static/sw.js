@@ -22,7 +22,7 @@ self.addEventListener("activate", (event) => {
 async function answer(request) {
   const cache = await caches.open(KEPT);
   try {
-    const response = await fetch(request, {signal: AbortSignal.timeout(PATIENCE_MS)});
+    const response = await fetch(request, {signal: AbortSignal.timeout?.(PATIENCE_MS)});
     if (response.ok) await cache.put(request, response.clone());
     return response;
   } catch (error) {
