@@ -30,13 +30,14 @@ def load_of(
     margin_w = margin(draw.least_w)
     start_w, stop_w = _thresholds(keys, draw.least_w, margin_w)
     on_s, off_s = (600.0, 600.0) if keys.compressor else (600.0, 300.0) if draw.car else (120.0, 120.0)
+    thrifty = draw.follow is None and not _has_a_say(keys)
     return Load(
         name=name,
         power_w=draw.most_w,
         start_w=start_w,
         start_for_s=_given(keys.start.hold if keys.start else None, 60.0),
         stop_import_w=stop_w,
-        stop_for_s=_given(keys.stop.hold if keys.stop else None, 180.0 if draw.car else 120.0),
+        stop_for_s=_given(keys.stop.hold if keys.stop else None, 60.0 if thrifty else 180.0 if draw.car else 120.0),
         min_on_s=_given(keys.min_on, on_s),
         min_off_s=_given(keys.min_off, off_s),
         max_starts=12 if draw.car and keys.max_starts is None else keys.max_starts,
@@ -53,7 +54,8 @@ def load_of(
         daily_runtime_s=keys.daily_max.runtime if keys.daily_max else None,
         daily_energy_wh=keys.daily_max.energy if keys.daily_max else None,
         follow=draw.follow,
-        thrifty=draw.follow is None and not _has_a_say(keys),
+        thrifty=thrifty,
+        keen=thrifty and not keys.compressor,
         mode=Mode(keys.mode),
     )
 

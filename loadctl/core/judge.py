@@ -14,6 +14,8 @@ from typing import NamedTuple
 from loadctl.core.surplus import draws_nothing, own_w, rested, served
 from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Load, Mode, Standing, Verdict
 
+KEEN_W = 700.0  # with so much short the time to stop passes as usual: in a minute 0.012 kWh, half a start's wear
+SLOWEST, FASTEST = 0.25, 4.0
 A_MOMENT_S = 1e-3
 
 Judgement = tuple[Verdict, bool | None]  # what and why; switch on, switch off, or leave it
@@ -50,6 +52,7 @@ class Look(NamedTuple):
     holds: bool  # its `when`
     spent: bool  # it had its daily maximum
     need: bool
+    awaits: bool  # a need of it is not met yet
     mode: Mode
     wish: bool | None
 
@@ -94,6 +97,15 @@ def held(standing: Standing, for_s: float) -> bool:
     return standing.held_s >= max(for_s, A_MOMENT_S)
 
 
+def pace(load: Load, over_w: float) -> float:
+    """Return how fast the time passes for which a load that is on may be short of `over_w`, or has that to spare.
+
+    Where its owner named the time it is that time. Else what is short is weighed: a little of it is borne for long, a
+    lot for a short while, so that it never costs much more than another start.
+    """
+    return min(max(abs(over_w) / KEEN_W, SLOWEST), FASTEST) if load.keen else 1.0
+
+
 def _while_on(load: Load, standing: Standing, sight: Sight, look: Look) -> Judgement:
     if standing.settled_at is not None:
         return Verdict.SETTLING, None
@@ -108,7 +120,8 @@ def _while_on(load: Load, standing: Standing, sight: Sight, look: Look) -> Judge
         return Verdict.MODE, None
     if held(standing, load.stop_for_s) and look.short:
         why = Verdict.YIELD if look.squeezed else Verdict.STOP
-        return (why, False) if served(load, standing, sight.at) else (Verdict.HELD_ON, None)
+        last_run = look.awaits and spent(load, standing)  # stopped now, its need would not be met any more
+        return (why, False) if served(load, standing, sight.at) and not last_run else (Verdict.HELD_ON, None)
     if look.short:
         return Verdict.WAIT_OFF, None
     if draws_nothing(load, own_w(load, standing)):
@@ -135,7 +148,7 @@ def _while_off(load: Load, standing: Standing, sight: Sight, look: Look) -> Judg
         return (Verdict.ROOM if within_reach else Verdict.REST), None
     if not rested(load, standing, sight.at):
         return Verdict.HELD_OFF, None
-    if spent(load, standing):
+    if spent(load, standing, kept=_kept(load, look)):
         return Verdict.SPENT, None
     if look.crowded:
         return Verdict.CROWDED, None
@@ -159,9 +172,15 @@ def _barred(look: Look) -> Verdict | None:
     return Verdict.ENOUGH if look.spent else None
 
 
-def spent(load: Load, standing: Standing) -> bool:
-    """Tell whether today's starts are used up."""
-    return load.max_starts is not None and standing.tally.starts - standing.today.starts >= load.max_starts
+def _kept(load: Load, look: Look) -> int:
+    """Return how many starts the sun leaves to a need that is not met yet."""
+    by_sun = look.mode is Mode.SOLAR and load.max_starts != 1
+    return 1 if look.awaits and by_sun else 0
+
+
+def spent(load: Load, standing: Standing, kept: int = 0) -> bool:
+    """Tell whether today's starts are used up, but for those that are kept for a need."""
+    return load.max_starts is not None and standing.tally.starts - standing.today.starts >= load.max_starts - kept
 
 
 def blocked(load: Load, standing: Standing, at: float) -> bool:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from loadctl.core.calendar import is_open, midnight
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, done, left_s
 from loadctl.core.surplus import full_w, least_w, tallied
+from loadctl.core.terms import price_of
 from loadctl.core.values import ON, Load, Mark, Plan, Site, Slot, Standing, Tick
 
 EVERY_S = 300.0
@@ -28,6 +29,7 @@ STINT_S = 900.0  # what runs may have so much more, so that it does not give bac
 LEAKS_S = 6 * 3600.0  # warmth is not bought longer before it is needed, or twice as long as it takes
 EVERYDAY_SHARE = 0.25  # of the fuse is what a house draws for long
 WORTH_A_MOVE = 0.1  # of what lies between buying and selling
+THRIFTY_SHARE = (0.8, 0.95)  # the sun that who may be bought for later asks for: on a poor day, on a good one
 
 
 class _Offer(NamedTuple):
@@ -102,16 +104,20 @@ def _price(
 def _habit(
     load: Load, standing: Standing, whole_w: float, slots: list[Slot], sun_wh: list[float], tick: Tick
 ) -> float | None:
-    """Return what a load should pay for what it usually uses in a day: it would be bought later, but never now."""
+    """Return what a load should pay for what it usually uses in a day: it would be bought later, but never now.
+
+    It may not be used at all, and clouds come sooner than a mean of fifteen minutes tells: so it never pays much.
+    """
+    if done(load, standing):
+        return None
     had_wh = tallied(load, standing, tick.at).energy_wh - standing.today.energy_wh
     usual_wh = USUAL_S * load.power_w / 3600 if standing.usual_wh is None else standing.usual_wh
-    if had_wh >= usual_wh or done(load, standing):
-        return None
+    most, least = (price_of(share, tick.outlook.import_price, tick.outlook.export_price) for share in THRIFTY_SHARE)
+    if had_wh >= usual_wh:
+        return most
     wanted_wh = usual_wh - had_wh + (STINT_S * whole_w / 3600 if standing.phase is ON else 0.0)
     found = _price(load, whole_w, slots, sun_wh, wanted_wh, midnight(tick.wall), tick)
-    prices = tick.outlook
-    halfway = (prices.import_price + prices.export_price) / 2  # it may not be used at all
-    return None if found is None else min(found[0], halfway)
+    return None if found is None else min(max(found[0], least), most)
 
 
 def _cheaper(tick: Tick) -> float:

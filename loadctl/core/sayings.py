@@ -11,8 +11,9 @@ from typing import NamedTuple
 from loadctl.core.calendar import midnight, opens_at
 from loadctl.core.conditions import sentence as condition_sentence
 from loadctl.core.follow import LEFT_SHARE, Allowance, awaited, in_force, may_switch
+from loadctl.core.judge import pace, spent
 from loadctl.core.needs import left_s, level, pressing
-from loadctl.core.surplus import least_w, own_w, tallied, used_share
+from loadctl.core.surplus import least_w, own_w, served, tallied, used_share
 from loadctl.core.units import spell
 from loadctl.core.values import OFF, ON, Away, Holder, Load, Mark, Mode, Outcome, Site, Standing, Tick, Verdict, Wish
 from loadctl.core.walk import Case
@@ -88,8 +89,11 @@ class Facts:
 
     @property
     def hold_left_s(self) -> float:
-        for_s = self.load.start_for_s if self.case.standing.phase is OFF else self.load.stop_for_s
-        return max(0.0, for_s - self.case.standing.held_s)
+        held_s = self.case.standing.held_s
+        if self.case.standing.phase is OFF:
+            return max(0.0, self.load.start_for_s - held_s)
+        over_w = self.case.power.import_w - self.case.asks.stop_import_w
+        return max(0.0, self.load.stop_for_s - held_s) / pace(self.load, over_w)
 
     @property
     def rest_left_s(self) -> float:
@@ -179,6 +183,8 @@ def _held_off(f: Facts) -> Saying:
 
 
 def _held_on(f: Facts) -> Saying:
+    if served(f.load, f.case.standing, f.case.sight.at):
+        return Saying(f.runs, "it has no start left today and its need is not met yet")
     return Saying(f.runs, f"its minimum time on {f.until(f.rest_left_s)}", f.rest_left_s)
 
 
@@ -229,6 +235,8 @@ def _enough(f: Facts) -> Saying:
 
 def _spent(f: Facts) -> Saying:
     starts = f.load.max_starts or 0
+    if not spent(f.load, f.case.standing):
+        return _barred(f, f"the last of its {starts} starts of today is kept for its need", f.day_left_s)
     used = f"its start of today is used up, {f.until(f.day_left_s)}"
     return _barred(
         f, used if starts == 1 else f"its {starts} starts of today are used up, {f.until(f.day_left_s)}", f.day_left_s

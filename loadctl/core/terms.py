@@ -38,10 +38,12 @@ def terms(load: Load, plan: Plan, outlook: Outlook) -> Terms:
         return Terms(inf, -inf)  # selling the sun earns more than it is worth here
     share = asked_share(price, outlook.import_price, outlook.export_price)
     power_w = least_w(load)
-    slack_w = load.start_w + load.stop_import_w - power_w
     start_w = min(load.start_w, share * power_w)
     if start_w == load.start_w:
         return Terms(load.start_w, load.stop_import_w)
+    if load.keen:
+        return Terms(start_w, power_w - start_w, eased=True)  # what is short is weighed: it needs no slack
+    slack_w = load.start_w + load.stop_import_w - power_w
     return Terms(start_w, max(load.stop_import_w, power_w - start_w + slack_w), eased=True)
 
 
@@ -50,3 +52,8 @@ def asked_share(price: float, import_price: float, export_price: float) -> float
     if import_price <= export_price:
         return 0.0 if price >= import_price else 1.0
     return min(max((import_price - price) / (import_price - export_price), 0.0), 1.0)
+
+
+def price_of(share: float, import_price: float, export_price: float) -> float:
+    """Return what a kWh costs of which the sun covers `share`, 0 to 1."""
+    return import_price - share * (import_price - export_price)

@@ -26,7 +26,7 @@ from loadctl.core.follow import (
     settings,
     usable,
 )
-from loadctl.core.judge import A_MOMENT_S, Look, Sight, blocked, judge, refuses_off
+from loadctl.core.judge import A_MOMENT_S, Look, Sight, blocked, judge, pace, refuses_off
 from loadctl.core.needs import pressing, wanting
 from loadctl.core.surplus import Stock, least_w, own_w, rested, spared_w, tallied
 from loadctl.core.terms import Terms, terms
@@ -255,11 +255,13 @@ def _look(
 ) -> tuple[Standing, Look]:
     """Return what the load's rule has to say about this tick, and the standing that has kept its hold time."""
     draws_w = own_w(load, standing) if standing.phase is ON else 0.0
-    alone = power.spare_w is not None and power.import_w > asks.stop_import_w
+    over_w = power.import_w - asks.stop_import_w
+    alone = power.spare_w is not None and over_w > 0
     squeezed = not alone and 0.0 < draws_w <= ledger.hunger_w
     short = alone or squeezed
     if sight.fresh and tick.sample is not None and power.spare_w is not None:
-        standing = _held(load, standing, power, asks.start_w, short, sight, tick.sample.read_at)
+        passes = 1.0 if squeezed else pace(load, over_w)
+        standing = _held(load, standing, power, asks.start_w, short, passes, sight, tick.sample.read_at)
     holds = True
     if load.when is not None:
         holds, truths = weigh(load.when, tick.inputs, tick.at, standing.truths)
@@ -282,6 +284,7 @@ def _look(
         holds=holds,
         spent=_had_enough(load, standing, tick.at),
         need=pressed is not None and (holds or pressed.need.level is not None),
+        awaits=load.max_starts is not None and wanting(load, standing, tick, away=asked.away),
         mode=asked.modes.get(load.name, Mode.SOLAR),
         wish=asked.wishes.get(load.name),
     )
@@ -297,9 +300,17 @@ def _had_enough(load: Load, standing: Standing, at: float) -> bool:
 
 
 def _held(
-    load: Load, standing: Standing, power: Power, start_w: float, short: bool, sight: Sight, read_at: float
+    load: Load,
+    standing: Standing,
+    power: Power,
+    start_w: float,
+    short: bool,
+    passes: float,
+    sight: Sight,
+    read_at: float,
 ) -> Standing:
     """Return the standing with its hold time grown, shrunk or, while power is just leaving the meter, frozen."""
+    elapsed_s = sight.elapsed_s
     if standing.phase is OFF:
         potential_w = power.free_w + power.room_w
         met, for_s = potential_w >= start_w, load.start_for_s
@@ -307,17 +318,18 @@ def _held(
             return standing
     elif standing.phase is ON and standing.settled_at is None:
         met, for_s = short, load.stop_for_s
+        elapsed_s *= passes
     else:
         return standing
     if met:
-        grown_s = sight.elapsed_s if standing.held_at is not None else 0.0  # the first reading only begins it
+        grown_s = elapsed_s if standing.held_at is not None else 0.0  # the first reading only begins it
         held_s, held_at = min(max(for_s, A_MOMENT_S), standing.held_s + grown_s), read_at
         if held_s == standing.held_s and standing.held_at is not None:
             return standing
         return replace(standing, held_s=held_s, held_at=held_at)
     if standing.held_s == 0.0 and standing.held_at is None:
         return standing
-    return replace(standing, held_s=max(0.0, standing.held_s - sight.elapsed_s), held_at=None)
+    return replace(standing, held_s=max(0.0, standing.held_s - elapsed_s), held_at=None)
 
 
 def _reserve(

@@ -55,12 +55,13 @@ def test_the_smallest_home():
                 start_w=2000,
                 start_for_s=60,
                 stop_import_w=200,
-                stop_for_s=120,
+                stop_for_s=60,
                 min_on_s=120,
                 min_off_s=120,
                 settle_s=12,
                 lease_s=120,
                 thrifty=True,
+                keen=True,
             ),
         )
     )

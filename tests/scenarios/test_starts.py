@@ -1,0 +1,59 @@
+"""When a start is worth its wear: loads that weigh what is short, and starts that are kept for what must be done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import time
+
+import pytest
+
+from loadctl.core.values import OFF, ON, Clock, Need, Site, Verdict
+from tests.house import NOON
+from tests.scenarios.bench import BOILER, Bench
+
+
+@pytest.mark.parametrize(("short_w", "at_most_s"), [(200.0, 211.0), (700.0, 61.0), (1400.0, 31.0)])
+def test_the_more_is_short_the_sooner_a_keen_load_stops(short_w, at_most_s):
+    keen = replace(BOILER, stop_for_s=60.0, min_on_s=0.0, keen=True)
+    bench = Bench(Site((keen,)))
+    bench.free(3000.0, 200)
+    free_w = keen.power_w - keen.stop_import_w - short_w
+    bench.free(free_w, int(at_most_s * 0.9))
+    assert bench.phase("boiler") is ON
+    bench.free(free_w, int(at_most_s * 0.15) + 3)
+    assert bench.phase("boiler") is OFF
+
+
+def test_one_dark_reading_stops_no_keen_load():
+    bench = Bench(Site((replace(BOILER, stop_for_s=60.0, min_on_s=0.0, keen=True),)))
+    bench.free(3000.0, 200)
+    for _ in range(20):
+        bench.free(-9000.0, 1)
+        bench.free(3000.0, 5)
+    assert bench.phase("boiler") is ON
+
+
+def test_the_last_start_is_kept_for_the_need():
+    need = Need(by=Clock(time(12)), runtime_s=3000.0)
+    load = replace(BOILER, max_starts=2, min_on_s=0.0, min_off_s=0.0, needs=(need,))
+    bench = Bench(Site((load,)))
+    for _ in range(4):
+        bench.free(3000.0, 90)
+        bench.free(0.0, 200)
+    assert bench.state.standings[0].tally.starts == 1
+    assert bench.verdict(bench.free(0.0, 1), "boiler") is Verdict.REST
+    assert bench.verdict(bench.free(3000.0, 90), "boiler") is Verdict.SPENT
+    bench.free(0.0, int((NOON.replace(hour=12) - bench.wall()).total_seconds()) + 2)
+    assert bench.state.standings[0].needs_missed == 0
+    assert bench.state.standings[0].tally.starts == 2
+
+
+def test_a_run_that_could_not_be_begun_again_goes_on_until_its_need_is_met():
+    need = Need(by=Clock(time(12)), runtime_s=3000.0)
+    bench = Bench(Site((replace(BOILER, max_starts=1, min_on_s=0.0, needs=(need,)),)))
+    bench.free(3000.0, 90)
+    bench.free(0.0, 600)
+    assert bench.verdict(bench.free(0.0, 1), "boiler") is Verdict.HELD_ON
+    bench.free(0.0, 3000)
+    assert bench.phase("boiler") is OFF
+    assert bench.state.standings[0].needs_missed == 0
