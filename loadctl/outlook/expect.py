@@ -96,14 +96,14 @@ class Expectation:
         if today is None:
             return [None] * len(starts)
         found: list[float | None] = []
+        known, days = self._hours, self._days
         for start in starts:
-            hour = self._hour(start)
-            if hour.light:
-                usual = 1 - exp(-max(0.0, start - now) / RETURN_S) if self._days else 0.0
-                factor = today + (1 - today) * usual
-                found.append(max(0.0, hour.light * suns[hour.sun_slot] * factor - bases[hour.clock_slot]))
+            light, sun_slot, slot = known.get(start) or self._hour(start)
+            if light:
+                usual = 1 - exp(-max(0.0, start - now) / RETURN_S) if days else 0.0
+                found.append(max(0.0, light * suns[sun_slot] * (today + (1 - today) * usual) - bases[slot]))
             else:
-                found.append(max(0.0, -bases[hour.clock_slot]))
+                found.append(max(0.0, -bases[slot]))
         return found
 
     def dump(self) -> dict[str, Any]:
