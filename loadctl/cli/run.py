@@ -62,8 +62,8 @@ async def _control(house: House, chosen: Path | None, *, dry_run: bool) -> dict[
         logging.getLogger(__name__).warning("%s", note)
     clock = LoopClock(house.zone)
     async with AsyncExitStack() as stack:
-        memory, folder = None, state_dir(chosen, os.environ)
-        if not dry_run:
+        memory, folder = None, None if dry_run else state_dir(chosen, os.environ)
+        if folder is not None:
             stack.enter_context(claim(folder))
             memory = await Memory.open(folder / FILE, clock, house.site, explain=_sentence)
             stack.push_async_callback(memory.close)
@@ -71,9 +71,9 @@ async def _control(house: House, chosen: Path | None, *, dry_run: bool) -> dict[
         metrics = Metrics(daemon)
         daemon.observers += [Journal(daemon), metrics]
         _heed_signals(daemon)
-        needs_token = memory is not None and house.web.password is None and house.web.token is None
-        app = application(daemon, metrics, kept_token(folder) if needs_token else None)
-        if memory is not None:
+        locked = house.web.password is not None or house.web.token is not None
+        app = application(daemon, metrics, None if folder is None or locked else kept_token(folder))
+        if folder is not None:
             await stack.enter_async_context(door(folder, app))
         page = asyncio.create_task(keep_serving(app, house.web.host, house.web.port), name="page")
         stack.push_async_callback(_end, page)
