@@ -42,8 +42,9 @@ class _Offer(NamedTuple):
 
 def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float) -> tuple[Plan, ...]:
     """Return what each load should pay at most now, and when it must start. `base_w`: the house without our loads."""
-    slots = [slot for slot in tick.outlook.slots if slot.start + slot.length_s > tick.wall.timestamp()]
-    sun_wh = [max(0.0, slot.surplus_w or 0.0) * _left_s(slot, tick) / 3600 for slot in slots]
+    now = tick.wall.timestamp()
+    slots = [slot for slot in tick.outlook.slots if slot.start + slot.length_s > now]
+    sun_wh = [max(0.0, slot.surplus_w or 0.0) * _left_s(slot, now) / 3600 for slot in slots]
     latest = _latest(site, standings, tick, away=away, base_w=base_w)
     plans = []
     for load, standing, starts in zip(site.loads, standings, latest, strict=True):
@@ -155,8 +156,8 @@ def _whole_w(site: Site, load: Load, standing: Standing, base_w: float) -> float
     return max(min(full_w(load, standing), site.max_import_w - house_w), min(least_w(load), full_w(load, standing)))
 
 
-def _left_s(slot: Slot, tick: Tick) -> float:
-    return slot.start + slot.length_s - max(slot.start, tick.wall.timestamp())
+def _left_s(slot: Slot, now: float) -> float:
+    return slot.start + slot.length_s - max(slot.start, now)
 
 
 def _open(load: Load, moment: float, tick: Tick) -> bool:

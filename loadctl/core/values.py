@@ -408,7 +408,7 @@ class Daylight:
     set: float
 
 
-@dataclass(frozen=True, slots=True)
+@each_tick(frozen=True, slots=True)
 class Slot:
     """A stretch of the time to come: POSIX `start`, how long, and what is expected of it.
 
@@ -493,7 +493,7 @@ class Plan:
     full_w: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@each_tick(frozen=True, slots=True)
 class Standing:
     """What is remembered of one load. A new one only on change.
 
