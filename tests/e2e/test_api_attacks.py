@@ -20,6 +20,7 @@ from loadctl.drivers import LoopClock, Shared
 from loadctl.service.daemon import Daemon
 from loadctl.service.metrics import Metrics
 from loadctl.web import gate, lock, server
+from loadctl.web.api.live import MOST_FROM_ONE, MOST_STREAMS
 from loadctl.web.app import application, serve
 from tests.e2e.until import until
 from tests.home import HomeMeter, Relay, house, rule
@@ -338,9 +339,9 @@ async def test_a_flood_of_event_streams_delays_nobody():
         limits = httpx.Limits(max_connections=None)
         base = f"http://127.0.0.1:{door.port}/api/v1/events"
         async with httpx.AsyncClient(limits=limits, timeout=30) as flood, AsyncExitStack() as stack:
-            told = [await stack.enter_async_context(flood.stream("GET", base)) for _ in range(320)]
+            told = [await stack.enter_async_context(flood.stream("GET", base)) for _ in range(MOST_STREAMS + 20)]
             codes = [answer.status_code for answer in told]
-            assert codes.count(200) == 300
+            assert codes.count(200) == MOST_STREAMS
             assert codes.count(503) == 20
             ticked = door.daemon.ticked_at
             await until(lambda: door.daemon.ticked_at != ticked)
@@ -410,3 +411,23 @@ async def test_the_page_is_packed_and_not_sent_twice():
         assert (again.status_code, again.content) == (304, b"")
         plain = await door.client.get("/", headers={"accept-encoding": "identity"})
         assert (plain.text, "content-encoding" in plain.headers) == (page.text, False)
+
+
+async def test_a_proxy_that_says_nonsense_of_its_visitors():
+    async with opened() as door:
+        for said in ("nonsense", "::1%lo", "1.2.3.4, 5.6.7.8", "x" * 2000, ""):
+            async with door.client.stream("GET", "/api/v1/events", headers={"x-forwarded-for": said}) as answer:
+                assert answer.status_code == 200
+            refused(await door.client.post(OVERRIDE, json=ON, headers={"x-forwarded-for": said}), 401)
+
+
+async def test_one_visitor_from_afar_does_not_take_all_streams():
+    async with opened() as door, AsyncExitStack() as stack:
+        afar = {"x-forwarded-for": "192.0.2.7"}
+        limits = httpx.Limits(max_connections=None)
+        many = await stack.enter_async_context(httpx.AsyncClient(base_url=door.client.base_url, limits=limits))
+        streams = [many.stream("GET", "/api/v1/events", headers=afar) for _ in range(MOST_FROM_ONE + 2)]
+        codes = [(await stack.enter_async_context(stream)).status_code for stream in streams]
+        assert codes == [200] * MOST_FROM_ONE + [503] * 2
+        async with many.stream("GET", "/api/v1/events") as answer:
+            assert answer.status_code == 200

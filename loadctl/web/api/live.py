@@ -167,4 +167,8 @@ def _shown(known: dict[str, Any]) -> dict[str, Any]:
 
 
 def _here(address: str) -> bool:
-    return not address or ip_address(address.partition("%")[0]).is_loopback
+    """Tell whether an address is of this machine; what a proxy says may be anything."""
+    try:
+        return not address or ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
