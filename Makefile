@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 # Independent programs that the tests hold loadctl against; without one its tests are skipped, and say so.
-DEBIAN := faketime mbpoll prometheus shellcheck systemd
+DEBIAN := chromium faketime mbpoll prometheus shellcheck systemd
 ARGS ?=
 
-.PHONY: help demo test check lint types layers bench faults slow schema clean
+.PHONY: help demo test check lint types layers bench faults screenshots slow schema clean
 
 help:            ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -49,6 +49,9 @@ bench: $(STAMP)  ## measure; prints a table
 
 faults: $(STAMP) ## what happens when things break: the whole matrix on real sockets, as a table (minutes)
 	$(BIN)/python -m tests.faults $(ARGS)
+
+screenshots: $(PEERS) ## pictures of the page, as they stand in the README
+	$(BIN)/python -m tests.e2e.browser.screenshots
 
 slow: $(PEERS)   ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow $(ARGS)

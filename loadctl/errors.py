@@ -39,6 +39,9 @@ class ConfigError(LoadctlError):
         super().__init__("\n".join(str(fault) for fault in faults))
         self.faults = tuple(faults)
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[list[Fault]]]:
+        return ConfigError, (list(self.faults),)  # it comes out of other processes as it was raised there
+
 
 class DeviceError(LoadctlError):
     """A meter or an actuator did not do what it was asked. `retry_after_s`: the device asks for this much rest."""

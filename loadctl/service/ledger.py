@@ -31,6 +31,7 @@ QUIET = frozenset(
         Verdict.HELD_OFF,
         Verdict.ROOM,
         Verdict.RUN,
+        Verdict.IDLE,
         Verdict.CHEAP,
         Verdict.WAIT_OFF,
         Verdict.HELD_ON,

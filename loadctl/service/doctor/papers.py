@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from loadctl.config import House
+from loadctl.config.house import Web
 from loadctl.drivers import Finding, Level
 
 SECRETS = frozenset({"token", "password", "secret", "api_key"})
@@ -41,7 +42,7 @@ def judge_rules(house: House) -> tuple[Finding, ...]:
         found.append(Finding("timezone", Level.NOTE, message, advice))
     else:
         found.append(Finding("timezone", Level.OK, f"times of day are those of {house.zone.key}"))
-    found.append(_page(house.web.host))
+    found.append(_page(house.web))
     return tuple(found)
 
 
@@ -66,11 +67,13 @@ def secret_files(house: House) -> tuple[Path, ...]:
     return (folder / "secrets.yaml", folder / "secrets.env", *named)
 
 
-def _page(host: str) -> Finding:
-    if _is_loopback(host):
+def _page(web: Web) -> Finding:
+    if _is_loopback(web.host):
         return Finding("page", Level.OK, "the page is shown to this machine only")
-    message = f"the page is open to everybody in your network (`web: {{host: {host}}}`) and has no lock"
-    return Finding("page", Level.NOTE, message, "it tells when nobody is at home; `127.0.0.1` keeps it to this machine")
+    if web.private:
+        return Finding("page", Level.OK, "the page is shown to who has its password or token")
+    message = f"everybody in your network can look at the page (`web: {{host: {web.host}}}`); only switching is locked"
+    return Finding("page", Level.NOTE, message, "it tells when nobody is at home; `private: true` locks all of it")
 
 
 def _is_loopback(host: str) -> bool:
