@@ -24,7 +24,7 @@ def test_the_example_is_a_rule_file():
     house = parse(example, "README.md", {"ENVOY_TOKEN": "of.a.test"})
     (boiler,) = house.site.loads
     assert (boiler.power_w, boiler.start_w, boiler.start_for_s) == (2000.0, 2000.0, 60.0)
-    assert (boiler.stop_import_w, boiler.stop_for_s) == (200.0, 120.0)  # as the sentence below the example says
+    assert (boiler.stop_import_w, boiler.keen) == (200.0, True)  # as the sentence below the example says
 
 
 def test_the_commands_exist():
