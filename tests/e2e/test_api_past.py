@@ -283,7 +283,7 @@ async def test_who_walks_away_from_a_replay_leaves_it_free_for_others(tmp_path):
             question = {"text": street.file.read_text(encoding="utf-8"), "day": "2026-06-02"}
             with pytest.raises(httpx.ReadTimeout):
                 await api.post("rules/replay", json=question, timeout=0.3)
-            codes = []
+            codes: list[int] = []
             async with asyncio.timeout(120):
                 while not codes or codes[-1] == 429:
                     codes.append((await api.post("rules/replay", json=question, timeout=120)).status_code)
