@@ -53,7 +53,8 @@ def explain(site: Site, outcome: Outcome, tick: Tick, index: int) -> Explanation
         others = others[1:]
     if until_s is not None and verdict not in _OWN_TIME:
         until_s = max(until_s, *(other.until_s or 0.0 for other in others), 0.0)
-    return Explanation(sentence, until_s, others[0].clause if others else None)
+    second = next((other.clause for other in others if other.clause not in sentence), None)
+    return Explanation(sentence, until_s, second)
 
 
 def _chain(verdict: Verdict, case: Case) -> Iterator[tuple[Verdict, Case]]:

@@ -337,7 +337,7 @@ def test_these_lives_are_worth_living():
     """Guards the guards: in the lives above loads do start, stop, yield, hold and go blind."""
     seen: set[Verdict] = set()
 
-    @settings(derandomize=True, database=None, max_examples=100)
+    @settings(derandomize=True, database=None, max_examples=60)
     @given(st.one_of(lives(), lives(pure=True)))
     def collect(any_life):
         for moment in any_life.live().moments:
