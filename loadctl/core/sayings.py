@@ -93,7 +93,8 @@ class Facts:
         if self.case.standing.phase is OFF:
             return max(0.0, self.load.start_for_s - held_s)
         over_w = self.case.power.import_w - self.case.asks.stop_import_w
-        return max(0.0, self.load.stop_for_s - held_s) / pace(self.load, over_w)
+        passes = 1.0 if self.case.look.squeezed else pace(self.load, over_w)
+        return max(0.0, self.load.stop_for_s - held_s) / passes
 
     @property
     def rest_left_s(self) -> float:
