@@ -13,7 +13,7 @@ _SLOW_DATA = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.larg
 
 settings.register_profile(
     "ci",
-    max_examples=20,
+    max_examples=15,
     deadline=None,
     derandomize=os.environ.get("CI") == "true",
     suppress_health_check=_SLOW_DATA,
