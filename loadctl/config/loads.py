@@ -55,7 +55,6 @@ def load_of(
         daily_energy_wh=keys.daily_max.energy if keys.daily_max else None,
         follow=draw.follow,
         thrifty=thrifty,
-        keen=thrifty and not keys.compressor,
         mode=Mode(keys.mode),
     )
 

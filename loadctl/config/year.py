@@ -11,11 +11,10 @@ from math import inf
 from zoneinfo import ZoneInfo
 
 from loadctl.config import dates
-from loadctl.core.calendar import in_season, instant, opening
+from loadctl.core.calendar import DAY_S, in_season, instant, opening
 from loadctl.core.values import Clock, Daylight, Load, Need, Window
 from loadctl.outlook.sun import Location, daylight
 
-DAY_S = 86400.0
 _FIRST_MONDAY = date(2027, 1, 4)  # of any year
 
 Stretch = tuple[float, float]

@@ -52,7 +52,7 @@ class Look(NamedTuple):
     holds: bool  # its `when`
     spent: bool  # it had its daily maximum
     need: bool
-    awaits: bool  # a need of it is not met yet
+    awaits: bool  # it has one start left at most, and a need that is not met yet
     mode: Mode
     wish: bool | None
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from loadctl.core.calendar import in_season, instant
+from loadctl.core.calendar import DAY_S, in_season, instant
 from loadctl.core.surplus import draws_nothing, full_w, own_w, tallied
 from loadctl.core.values import ON, Boost, Input, Load, Mark, Need, Plan, Standing, Tick
 
@@ -19,7 +19,6 @@ MARGIN_S = 60.0  # a relay, a reading and a tick take their time
 MARGIN_SHARE = 0.02  # a 2 kW heater is rarely one of 2 000 W
 NEVER = 4e9  # a deadline (POSIX) that no house lives to see
 MISSED_S = 60.0  # a need with so little left to do was met
-DAY_S = 86400.0
 YEAR_DAYS = 373  # a year and the longest wait for a day of the week
 LONGEST_PERIOD_DAYS = 8  # a deadline further ahead than a week was set by a clock that was wrong
 

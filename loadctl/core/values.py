@@ -308,7 +308,7 @@ class Load:
     conditions to stop are about its least power. `worth`: a kWh for it may cost so much. `daily_runtime_s`,
     `daily_energy_wh`: no more a day by its rules. `share`: loads with the same number in a row share power equally.
     `thrifty`: what it usually uses in a day would be bought otherwise, so it takes the cheapest of the day's sun,
-    partial sun too, if a full one is not to be expected. `keen`: the more is short, the sooner it stops.
+    partial sun too, if a full one is not to be expected.
     """
 
     name: str
@@ -337,7 +337,11 @@ class Load:
     mode: Mode = Mode.SOLAR
     share: int | None = None
     thrifty: bool = False
-    keen: bool = False
+
+    @property
+    def keen(self) -> bool:
+        """Tell whether it stops the sooner, the more is short: no owner named the time, no compressor minds."""
+        return self.thrifty and not self.compressor
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from loadctl.core.follow import (
     settings,
     usable,
 )
-from loadctl.core.judge import A_MOMENT_S, Look, Sight, blocked, judge, pace, refuses_off
+from loadctl.core.judge import A_MOMENT_S, Look, Sight, blocked, judge, pace, refuses_off, spent
 from loadctl.core.needs import pressing, wanting
 from loadctl.core.surplus import Stock, least_w, own_w, rested, spared_w, tallied
 from loadctl.core.terms import Terms, terms
@@ -284,7 +284,7 @@ def _look(
         holds=holds,
         spent=_had_enough(load, standing, tick.at),
         need=pressed is not None and (holds or pressed.need.level is not None),
-        awaits=load.max_starts is not None and wanting(load, standing, tick, away=asked.away),
+        awaits=spent(load, standing, kept=1) and wanting(load, standing, tick, away=asked.away),
         mode=asked.modes.get(load.name, Mode.SOLAR),
         wish=asked.wishes.get(load.name),
     )

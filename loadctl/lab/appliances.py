@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loadctl.controller import LoadState
+from loadctl.core.calendar import DAY_S
 from loadctl.core.values import Command
 from loadctl.lab.emulators.car import Car
 from loadctl.lab.house import Draw
 
-DAY_S = 86400.0
 OFF = LoadState(on=False, power_w=0.0)
 AWAY = LoadState(on=False, power_w=0.0, available=False)
 

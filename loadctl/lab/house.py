@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from loadctl.core.calendar import DAY_S
 from loadctl.lab.emulators.car import Car
 
-DAY_S = 86400.0
 Course = Callable[[float], float]  # seconds since midnight -> W
 
 

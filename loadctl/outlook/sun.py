@@ -17,9 +17,9 @@ from astral import Observer
 from astral.julian import julianday, julianday_to_juliancentury
 from astral.sun import eq_of_time, sun_declination, zenith_and_azimuth
 
+from loadctl.core.calendar import DAY_S
 from loadctl.core.values import Daylight
 
-DAY_S = 86400.0
 HORIZON_DEG = -0.833  # the sun's upper edge on the horizon, refraction included
 # Roofs face all ways, most of them the noon sun; what is not so is learned.
 TILT_DEG = 25.0

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loadctl.config.dates import clock, spell_length
-from loadctl.core.calendar import instant
+from loadctl.core.calendar import DAY_S, instant
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, left_s
 from loadctl.core.surplus import tallied
 from loadctl.core.units import read, spell
@@ -15,7 +15,6 @@ from loadctl.core.values import OFF, Away, Boost, Clock, Level, Load, Mark, Mode
 from loadctl.errors import LoadctlError
 from loadctl.service.hands import People, find, mode_of, released, without
 
-DAY_S = 86400.0
 LONGEST_BOOST_S = 7 * DAY_S
 LONGEST_AWAY_S = 366 * DAY_S
 LEAVES_S = 60.0  # after its deadline a boost is asked for no more

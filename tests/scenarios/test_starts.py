@@ -14,7 +14,7 @@ from tests.scenarios.bench import BOILER, Bench
 
 @pytest.mark.parametrize(("short_w", "at_most_s"), [(200.0, 211.0), (700.0, 61.0), (1400.0, 31.0)])
 def test_the_more_is_short_the_sooner_a_keen_load_stops(short_w, at_most_s):
-    keen = replace(BOILER, stop_for_s=60.0, min_on_s=0.0, keen=True)
+    keen = replace(BOILER, stop_for_s=60.0, min_on_s=0.0, thrifty=True)
     bench = Bench(Site((keen,)))
     bench.free(3000.0, 200)
     free_w = keen.power_w - keen.stop_import_w - short_w
@@ -25,7 +25,7 @@ def test_the_more_is_short_the_sooner_a_keen_load_stops(short_w, at_most_s):
 
 
 def test_one_dark_reading_stops_no_keen_load():
-    bench = Bench(Site((replace(BOILER, stop_for_s=60.0, min_on_s=0.0, keen=True),)))
+    bench = Bench(Site((replace(BOILER, stop_for_s=60.0, min_on_s=0.0, thrifty=True),)))
     bench.free(3000.0, 200)
     for _ in range(20):
         bench.free(-9000.0, 1)

@@ -61,7 +61,6 @@ def test_the_smallest_home():
                 settle_s=12,
                 lease_s=120,
                 thrifty=True,
-                keen=True,
             ),
         )
     )

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from loadctl.actuators.numbers import number
 from loadctl.errors import Garbled
 
 Json = dict[str, Any]
@@ -127,13 +128,13 @@ def v2_box(body: Json, where: str) -> Box:
         amps=amps,
         phases_set={1: 1, 2: 3}.get(_whole(body.get("psm")) or 0),
         fed=_fed([value is True for value in _list(body.get("pha"))][3:]),
-        allowed_a=_number(body.get("acu")) if allowed else None,
+        allowed_a=number(body.get("acu"), 1e15) if allowed else None,
         most_a=_whole(body.get("ama")) or 32,
         watts=measured[11] if measured else None,
         currents=(measured[4], measured[5], measured[6]) if measured else None,
         blocked=_REASONS.get(reason or 0, f"reason {reason}") if told else "",
         reason=reason,
-        uptime_ms=_number(body.get("rbt")),
+        uptime_ms=number(body.get("rbt"), 1e15),
     )
 
 
@@ -195,7 +196,7 @@ def _fed(lines: list[bool]) -> int:
 
 def _numbers(value: object) -> list[float] | None:
     """`nrg`, or None where its meter is silent: a box that answers has a mains voltage."""
-    numbers = [_number(item) for item in _list(value)]
+    numbers = [number(item, 1e15) for item in _list(value)]
     known = [item for item in numbers if item is not None]
     return known if len(known) == len(numbers) >= 12 and any(known[:4]) else None
 
@@ -210,11 +211,6 @@ def _digits(body: Json, key: str) -> int | None:
 def _whole(value: object) -> int | None:
     known = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e15
     return value if known else None  # type: ignore[return-value]
-
-
-def _number(value: object) -> float | None:
-    known = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
-    return float(value) if known else None  # type: ignore[arg-type]
 
 
 def _list(value: object) -> list[Any]:

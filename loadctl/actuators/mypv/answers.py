@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from loadctl.actuators.numbers import written
 from loadctl.errors import Garbled
 
 Json = dict[str, Any]
@@ -106,19 +107,19 @@ def from_registers(registers: Sequence[int]) -> Heater:
 
 def from_pages(data: Json, setup: Json, serial: str, where: str) -> Heater:
     """Read `/data.jsn`, with what `/setup.jsn` told (nothing where it did not). Raises Garbled."""
-    powers = [number(data.get(key)) for key in ("power_elwa2", "power_ac9s", "power_ac9", "power_act", "power")]
+    powers = [written(data.get(key)) for key in ("power_elwa2", "power_ac9s", "power_ac9", "power_act", "power")]
     watts = next((power for power in powers if power is not None), None)
     if watts is None:
         raise Garbled(f"{where}: does not tell what it draws", hint="no my-PV heater; check `host`")
-    status, operation = number(data.get("status")), number(data.get("screen_mode_flag"))
-    error = int(number(data.get("error_state")) or 0)
-    most = (number(data.get(key)) for key in ("power_max", "power_nominal", "load_nom"))
-    control = number(setup.get("ctrl"))
+    status, operation = written(data.get("status")), written(data.get("screen_mode_flag"))
+    error = int(written(data.get("error_state")) or 0)
+    most = (written(data.get(key)) for key in ("power_max", "power_nominal", "load_nom"))
+    control = written(setup.get("ctrl"))
     blocked = data.get("blockactive") == 1
     state = _state(int(status or 0), None if operation is None else int(operation), watts, blocked=blocked)
     return Heater(
         state=State.FAULT if error else state,
-        watts=watts + (number(data.get("boostpower")) or 0.0),
+        watts=watts + (written(data.get("boostpower")) or 0.0),
         celsius=tuple(_celsius(data.get(key)) for key in ("temp1", "temp2", "temp3")),
         code=error or int(status or 0),
         timeout_s=_timeout(setup.get("tout")),
@@ -126,17 +127,6 @@ def from_pages(data: Json, setup: Json, serial: str, where: str) -> Heater:
         most_w=next((power for power in most if power), None),
         serial=serial,
     )
-
-
-def number(value: object) -> float | None:
-    """A number that can be meant, else None; some firmware writes numbers as text, and `null` as text, too."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            return None
-    known = isinstance(value, int | float) and not isinstance(value, bool) and -1e9 < value < 1e9
-    return float(value) if known else None  # type: ignore[arg-type]
 
 
 def _state(status: int, operation: int | None, watts: float, *, blocked: bool) -> State:
@@ -152,7 +142,7 @@ def _state(status: int, operation: int | None, watts: float, *, blocked: bool) -
 
 def _celsius(tenths: object) -> float | None:
     """A temperature in 0.1 °C; 0 and what water cannot be is a sensor that is not there."""
-    value = number(tenths)
+    value = written(tenths)
     if value is None:
         return None
     celsius = (value - 65536 if value >= 32768 else value) / 10
@@ -161,4 +151,4 @@ def _celsius(tenths: object) -> float | None:
 
 def _timeout(seconds: object) -> float | None:
     """None: it is not told. A number that cannot be a time-out is told: nothing may be switched on under it."""
-    return number(seconds)
+    return written(seconds)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from math import floor
 from typing import Any
 
+from loadctl.actuators.numbers import written
 from loadctl.core.values import Command
 
 Json = dict[str, Any]
@@ -175,7 +176,7 @@ def abilities(rows: object) -> Abilities:
     units = told.get("ChargingScheduleAllowedChargingRateUnit", "").lower()
     features = told.get("SupportedFeatureProfiles")
     switches = told.get("ConnectorSwitch3to1PhaseSupported", "").strip().lower()
-    level, interval_s = number(told.get("ChargeProfileMaxStackLevel")), number(told.get("MeterValueSampleInterval"))
+    level, interval_s = written(told.get("ChargeProfileMaxStackLevel")), written(told.get("MeterValueSampleInterval"))
     return Abilities(
         stack_level=None if level is None else int(level),
         in_watts="power" in units and "current" not in units,
@@ -233,17 +234,6 @@ def rests(status: str) -> bool:
     return status not in {"", "Charging"}
 
 
-def number(value: object) -> float | None:
-    """A number that can be meant, else None; OCPP writes numbers as text."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        found = float(value)
-    except ValueError:
-        return None
-    return found if -1e9 < found < 1e9 else None
-
-
 def _schedule(wanted: Limit, abilities: Abilities) -> Json:
     period: Json = {"startPeriod": 0, "limit": round(wanted.watts if abilities.in_watts else wanted.amps, 1)}
     if wanted.phases is not None:
@@ -267,7 +257,7 @@ def _values(samples: object) -> Mapping[str, dict[int | None, float]]:
     for sample in samples if isinstance(samples, list) else []:
         if not isinstance(sample, dict) or sample.get("context") in _MOMENTS:
             continue
-        value, phase = number(sample.get("value")), sample.get("phase")
+        value, phase = written(sample.get("value")), sample.get("phase")
         if value is None or (phase is not None and phase not in _PHASES):
             continue  # neutral, or between two phases
         measurand = str(sample.get("measurand") or "Energy.Active.Import.Register")

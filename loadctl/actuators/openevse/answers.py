@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadctl.actuators.address import plain_mac
-from loadctl.actuators.shelly.answers import number
+from loadctl.actuators.numbers import number
 from loadctl.core.values import Source
 from loadctl.errors import Garbled
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loadctl.actuators.address import plain_mac
+from loadctl.actuators.numbers import number
 from loadctl.core.values import Source
 from loadctl.errors import Garbled, Refused
 
@@ -167,12 +168,6 @@ def roller(where: str) -> Refused:
         f"{where}: works a roller shutter",
         hint="set it to relay (switch) mode in the Shelly app if a heater or pump hangs on it",
     )
-
-
-def number(value: object) -> float | None:
-    """A number that can be meant, else None."""
-    known = isinstance(value, int | float) and not isinstance(value, bool) and -1e12 < value < 1e12
-    return float(value) if known else None  # type: ignore[arg-type]
 
 
 def _no_channel(where: str, kind: Kind, channel: int, channels: int, *, others: bool) -> Refused:

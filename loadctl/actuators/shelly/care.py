@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from math import ceil
 
-from loadctl.actuators.shelly.answers import RELAY, Json, Kind, Output, number
+from loadctl.actuators.numbers import number
+from loadctl.actuators.shelly.answers import RELAY, Json, Kind, Output
 from loadctl.actuators.shelly.options import ShellyOptions
 from loadctl.core.units import spell
 from loadctl.core.values import Load

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loadctl.actuators.shelly.answers import Json, Output, number
+from loadctl.actuators.numbers import number
+from loadctl.actuators.shelly.answers import Json, Output
 from loadctl.actuators.shelly.scale import Scale
 from loadctl.core.units import spell
 from loadctl.drivers import Finding, Level
