@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -43,12 +44,21 @@ def whom(command: F) -> F:
     return command
 
 
-def tell(daemon: Whom, path: str, wish: Mapping[str, Any] | None = None) -> None:
-    """Ask for a change and print what is said. The exit code is 2 for a refusal; raises LoadctlError if none runs."""
-    answer = ask(daemon, "POST", path, {} if wish is None else wish)
+def wishing(command: F) -> F:
+    """Give a command that asks for a change its options: which daemon is meant, and how the answer is said."""
+    return whom(click.option("--json", "as_json", is_flag=True, help="Say the answer as JSON.")(command))
+
+
+def tell(path: str, wish: Mapping[str, Any] | None = None, *, as_json: bool, **daemon: Any) -> None:
+    """Ask for a change and print what is said. The exit code is 2 for a refusal; raises LoadctlError if none runs.
+
+    `as_json` and `daemon` are the options of `wishing`.
+    """
+    answer = ask(Whom(**daemon), "POST", path, {} if wish is None else wish)
     refused = answer.status_code >= 400
     told = _json(answer)
-    click.echo(told.get("detail" if refused else "said", ""), err=refused)
+    said = json.dumps(told, ensure_ascii=False) if as_json else told.get("detail" if refused else "said", "")
+    click.echo(said, err=refused and not as_json)
     if refused:
         sys.exit(2)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from loadctl.cli.asking import Whom, tell, whom
+from loadctl.cli.asking import tell, wishing
 
 
 @click.command()
@@ -15,11 +15,11 @@ from loadctl.cli.asking import Whom, tell, whom
 @click.option(
     "--by", help="When it must be done, such as `17:00`, `sunset` or `+2 h`; without it as soon as it can be."
 )
-@whom
-def boost(name: str, what: tuple[str, ...], *, by: str | None, **daemon: Any) -> None:
+@wishing
+def boost(name: str, what: tuple[str, ...], *, by: str | None, **asking: Any) -> None:
     """Give load NAME something once: energy (3 kWh), time (2 h), all it takes (full), or none any more (off).
 
     It waits for the sun as long as it can, and is done by its time whatever the weather. What a need of the rules
     measures can be named as well: 60 °C, 80 %.
     """
-    tell(Whom(**daemon), f"/loads/{name}/boost", {"what": " ".join(what), "by": by})
+    tell(f"/loads/{name}/boost", {"what": " ".join(what), "by": by}, **asking)

@@ -46,6 +46,10 @@ async def test_the_house_at_one_look_here_and_from_afar(tmp_path):
         code, out, _ = await loadctl("override", "boiler", "off", "--for", "2h", *afar, "--token", token)
         assert (code, out.startswith("boiler: held off until ")) == (0, True)
         await until(lambda: not street.boiler.on)
+        code, out, err = await loadctl("override", "boiler", "auto", "--json", *where)
+        assert (code, err, "said" in json.loads(out)) == (0, "", True)
+        code, out, err = await loadctl("mode", "nobody", "fast", "--json", *where)
+        assert (code, err, "nobody" in json.loads(out)["detail"]) == (2, "", True)
 
 
 async def test_watching_tells_changes_until_it_ends(tmp_path):
