@@ -92,8 +92,9 @@ def minimum_times(house: House) -> list[str]:
                 continue
             if before.at > change.asked_at or not _could_know(house, appliance, index):
                 continue
-            if change.on and (load.name, change.asked_at) in set_anew:
-                continue  # it went off by itself, and nobody had told us when it was given a new power
+            began = change if change.on else before
+            if (load.name, began.asked_at) in set_anew:
+                continue  # it went off by itself, and a new power that we gave it switched it on: to us one long run
             lasted_s = change.at - before.at
             lost = change.verdict is Verdict.FAULT and _blind_or_stopping(house, change.asked_at)
             if not (change.on or lost) and lasted_s < load.min_on_s - EPS_S and change.verdict not in MAY_END_A_RUN:
