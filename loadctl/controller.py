@@ -41,13 +41,14 @@ from loadctl.config.reading import Drivers
 from loadctl.core import values
 from loadctl.core.calm import Calm, covers, decided, lived
 from loadctl.core.each_tick import each_tick
-from loadctl.core.explain import explain
+from loadctl.core.rules import Load, Site
 from loadctl.core.step import reordered, start, step
 from loadctl.core.surplus import drawn_w
 from loadctl.core.values import AnyWish, Command, Input, Outcome, Outlook, Report, Tick, Verdict
 from loadctl.inputs.known import METER_W, of_load, of_meter, of_prices
 from loadctl.meters import METERS
 from loadctl.outlook.maker import OutlookMaker
+from loadctl.telling.explain import explain
 
 COARSEST_S = 300.0  # a course of readings with longer gaps is one with holes in it
 NOTHING: Mapping[str, LoadState] = MappingProxyType({})
@@ -95,7 +96,7 @@ class LoadState:
 class _Thought(NamedTuple):
     """All that a step was decided on."""
 
-    site: values.Site
+    site: Site
     tick: Tick
     outcome: Outcome
 
@@ -130,7 +131,7 @@ class Decision:
 
     commands: tuple[Command, ...]
     surplus_w: float | None
-    loads: tuple[values.Load, ...]
+    loads: tuple[Load, ...]
     words: tuple[Verdict, ...]
     _thought: Callable[[], _Thought] = field(repr=False)
 
@@ -192,7 +193,7 @@ class _Rest(NamedTuple):
     """
 
     calm: Calm
-    site: values.Site
+    site: Site
     state: values.State
     day: int
     since: float  # POSIX: from then on and before `until` prices and daylight are those of `outlook`
@@ -318,7 +319,7 @@ class Controller:
         thought = partial(_again, rest, sample, wall, every_s)
         return Decision((), calm.surplus_w - (grid_w - calm.grid_w), rest.site.loads, calm.verdicts, thought)
 
-    def _ordered(self, day: int) -> values.Site:
+    def _ordered(self, day: int) -> Site:
         """Return the site, changed over to the priorities of the day."""
         old, new = self.house.site, self.house.site_on(day)
         if new is not old:

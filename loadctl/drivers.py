@@ -24,7 +24,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import httpx
 
-from loadctl.core.values import Command, Load, Report, Sample
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report, Sample
 
 T = TypeVar("T")
 

@@ -10,7 +10,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from loadctl.config import Device, House, Web
-from loadctl.core.values import Command, Load, Report, Sample, Site, Source
+from loadctl.core.rules import Load, Site
+from loadctl.core.values import Command, Report, Sample, Source
 from loadctl.drivers import Shared
 from loadctl.errors import DeviceError
 

@@ -17,21 +17,18 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 from loadctl.core import step as core
+from loadctl.core.rules import Load, Mode, Need, Site
 from loadctl.core.values import (
     AnyWish,
     Away,
     Boost,
     Command,
     Input,
-    Load,
-    Mode,
     ModeWish,
-    Need,
     Outcome,
     Outlook,
     Report,
     Sample,
-    Site,
     Slot,
     Source,
     State,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from loadctl.core.rules import Load
 from loadctl.core.surplus import draws_nothing, least_w
-from loadctl.core.units import spell
-from loadctl.core.values import Load
 from loadctl.drivers import Finding, Level
+from loadctl.units import spell
 
 _LEAKS_W = 20.0  # a relay that is open lets nothing through; indicator lamps and the meter's error stay below
 _NEAR = 0.2  # a heater draws a tenth less on low voltage

@@ -26,7 +26,8 @@ from pydantic import ConfigDict, Field, StrictBool, StrictInt, field_validator
 from pydantic.dataclasses import dataclass
 
 from loadctl.actuators.gpio_pins import open_factory
-from loadctl.core.values import Command, Load, Report, Source
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report, Source
 from loadctl.drivers import Finding, Shared
 from loadctl.errors import DeviceError, Refused, Unreachable
 

@@ -27,10 +27,11 @@ from loadctl.actuators.burst import FULL, LATE_SHARE, Schedule, percent_of, ripp
 from loadctl.actuators.burst_thread import Firing, Pace, RealPace
 from loadctl.actuators.gpio import FOREIGN, GpioOptions, take, translated
 from loadctl.actuators.gpio_pins import open_factory
-from loadctl.core.units import Unit, spell
-from loadctl.core.values import Command, Load, Report, Source
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report, Source
 from loadctl.drivers import Finding, Level, Shared
 from loadctl.errors import DeviceError, Unreachable
+from loadctl.units import Unit, spell
 
 LEASE_S = 60.0  # for so long the thread fires on without a look from the event loop
 JOIN_S = 1.0

@@ -10,7 +10,7 @@ from loadctl.actuators.draw import judge_draw
 from loadctl.actuators.gpio import GpioOptions, advice, translated
 from loadctl.actuators.gpio_pins import Kernel, Linux, holder
 from loadctl.actuators.gpio_release import Behaviour, release_behaviour
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.drivers import Finding, Level
 
 _STRICT = (

@@ -74,7 +74,7 @@ def _shown(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _now(load: dict[str, Any], now: datetime) -> str:
-    from loadctl.core.explain import span, watts
+    from loadctl.units import span, watts
 
     since = _moment_in_words(datetime.fromisoformat(load["since"]), now)
     power = f", {watts(load['draws_w'])}" if load["draws_w"] else ""
@@ -118,7 +118,7 @@ def _facts(then: Then, past: Past) -> dict[str, Any]:
 
 
 def _words(then: Then, past: Past) -> str:
-    from loadctl.core.explain import watts
+    from loadctl.units import watts
 
     drawn = past.minute.loads.get(then.load) if past.minute is not None else None
     power = "" if drawn is None else f", {watts(drawn[0])}"
@@ -130,7 +130,7 @@ def _words(then: Then, past: Past) -> str:
 
 def _house(told: dict[str, Any]) -> str:
     """The moment, and what the house did: the means of its minute."""
-    from loadctl.core.explain import watts
+    from loadctl.units import watts
 
     when = f"{datetime.fromisoformat(told['at']):%a %d %b %Y %H:%M}"
     if told["gap"] is not None:

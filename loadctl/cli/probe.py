@@ -146,7 +146,7 @@ def _plain(item: Any) -> str:
 
 
 def _spelled(name: str, value: Any) -> str:
-    from loadctl.core.units import spell
+    from loadctl.units import spell
 
     if value is None:
         return "not known"
@@ -163,7 +163,7 @@ def _spelled(name: str, value: Any) -> str:
 
 
 def _state_spelled(state: dict[str, Any]) -> str:
-    from loadctl.core.units import spell
+    from loadctl.units import spell
 
     word = {True: "on", False: "off", None: "state not known"}[state["on"]]
     watts = "" if state["watts"] is None else f", {spell(round(state['watts']), 'W')}"

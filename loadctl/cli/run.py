@@ -16,7 +16,8 @@ import click
 
 if TYPE_CHECKING:
     from loadctl.config import House
-    from loadctl.core.values import Outcome, Site, Tick
+    from loadctl.core.rules import Site
+    from loadctl.core.values import Outcome, Tick
     from loadctl.service.daemon import Daemon
 
 
@@ -86,7 +87,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 def _sentence(site: Site, outcome: Outcome, tick: Tick, index: int) -> str:
-    from loadctl.core.explain import explain
+    from loadctl.telling.explain import explain
 
     return explain(site, outcome, tick, index).text
 

@@ -141,13 +141,13 @@ def _day(state: State) -> str:
 
 
 def _watts(power_w: float | None) -> str:
-    from loadctl.core.explain import watts
+    from loadctl.units import watts
 
     return "?" if power_w is None else watts(power_w)
 
 
 def _countdown(seconds: float | None) -> str:
-    from loadctl.core.explain import span
+    from loadctl.units import span
 
     return "" if seconds is None else span(seconds)
 

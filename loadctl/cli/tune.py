@@ -205,7 +205,7 @@ def _what(space: Space, settings: Settings, name: str) -> str:
 
 def _default(space: Space, path: tuple[str | int, ...]) -> str:
     """Say what holds where nothing is written."""
-    from loadctl.core.units import spell
+    from loadctl.units import spell
 
     load = space.loads[str(path[1])]
     match path[2]:

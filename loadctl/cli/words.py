@@ -6,7 +6,7 @@ from datetime import date, datetime, time, timedelta, tzinfo
 
 import click
 
-from loadctl.core.units import read
+from loadctl.units import read
 
 
 class Duration(click.ParamType[float]):

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from itertools import count
 from math import inf
 
+from loadctl import units
 from loadctl.config.tokens import NUMBER, UNIT, Misread, base
-from loadctl.core import units
-from loadctl.core.conditions import Compare, Every, Op, Term, Test, comparisons, spell_test, spell_value
+from loadctl.core.conditions import Compare, Every, Op, Term, Test, comparisons
 from loadctl.inputs.names import limits
+from loadctl.telling.conditions import spell_test, spell_value
 
 DEFAULTS = {"°C": 1.0, "%": 3.0, "W": 100.0, "A": 0.5, "V": 2.0}
 

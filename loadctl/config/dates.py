@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from datetime import date, time, timedelta
 from typing import Any
 
+from loadctl import units
 from loadctl.config.findings import nearest
-from loadctl.core import units
 from loadctl.core.calendar import in_season
-from loadctl.core.values import Clock, Season
+from loadctl.core.rules import Clock, Season
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")

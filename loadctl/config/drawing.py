@@ -7,9 +7,9 @@ from typing import Any
 
 from loadctl.config.findings import Findings, Path
 from loadctl.config.keys_load import LoadKeys
-from loadctl.core.units import spell
-from loadctl.core.values import Follow, Range
+from loadctl.core.rules import Follow, Range
 from loadctl.drivers import Charger, Dimmer
+from loadctl.units import spell
 
 LEAST_A = 6.0  # below it a car must pause (IEC 61851-1: the shortest pilot pulse says 6 A)
 MOST_A = 80.0

@@ -24,10 +24,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf, isfinite
 
+from loadctl import units
 from loadctl.config.bands import FLIPPED, added, banded
 from loadctl.config.tokens import Misread, Token, tokens
-from loadctl.core import units
-from loadctl.core.conditions import TRUTH, Compare, Condition, Every, Op, Term, Test, spell_value
+from loadctl.core.conditions import TRUTH, Compare, Condition, Every, Op, Term, Test
+from loadctl.telling.conditions import spell_value
 
 __all__ = ["Misread", "negated", "parse_condition"]
 

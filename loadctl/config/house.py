@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from loadctl.core.values import Site
+from loadctl.core.rules import Site
 from loadctl.drivers import Shared
 from loadctl.errors import Fault
 from loadctl.outlook.sun import Location

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from loadctl.config.keys_common import STRICT, Clock, Days, Price, Season, Watts
-from loadctl.core.units import Unit
-from loadctl.core.values import EVERY_DAY
+from loadctl.core.rules import EVERY_DAY
+from loadctl.units import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=STRICT)

@@ -8,10 +8,10 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator
 from pydantic.dataclasses import dataclass
 
 from loadctl.config import dates, words
-from loadctl.core.units import Unit
-from loadctl.core.values import EVERY_DAY
-from loadctl.core.values import Clock as CoreClock
-from loadctl.core.values import Season as CoreSeason
+from loadctl.core.rules import EVERY_DAY
+from loadctl.core.rules import Clock as CoreClock
+from loadctl.core.rules import Season as CoreSeason
+from loadctl.units import Unit
 
 STRICT = ConfigDict(extra="forbid", use_attribute_docstrings=True, strict=False)
 

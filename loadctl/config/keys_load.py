@@ -9,9 +9,9 @@ from pydantic.dataclasses import dataclass
 
 from loadctl.config import dates, words
 from loadctl.config.keys_common import STRICT, Between, Clock, Days, Price, Season, Seconds, Watts, text
-from loadctl.core.units import Unit
-from loadctl.core.values import EVERY_DAY
-from loadctl.core.values import Season as CoreSeason
+from loadctl.core.rules import EVERY_DAY
+from loadctl.core.rules import Season as CoreSeason
+from loadctl.units import Unit
 
 Span = tuple[float | None, float]  # the lower end if it is given, the upper end
 Ranks = tuple[tuple[int, CoreSeason | None], ...]  # each with its part of the year; None: all of it

@@ -11,7 +11,7 @@ from loadctl.config.keys import HouseBatteryKeys
 from loadctl.config.keys_common import BetweenKeys
 from loadctl.config.keys_load import BatteryKeys, LoadKeys, NeedKeys
 from loadctl.core.conditions import Condition
-from loadctl.core.values import Battery, Clock, Level, Load, Mode, Need, Window
+from loadctl.core.rules import Battery, Clock, Level, Load, Mode, Need, Window
 
 WH_PER_LITRE = 1.163  # to warm a litre of water by 1 °C
 TAKES_S = 7200.0

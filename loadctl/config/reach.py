@@ -12,7 +12,8 @@ from math import inf, prod
 
 from loadctl.config.bands import bound, span
 from loadctl.config.expression import negated
-from loadctl.core.conditions import Compare, Condition, Every, Term, Test, spell_test
+from loadctl.core.conditions import Compare, Condition, Every, Term, Test
+from loadctl.telling.conditions import spell_test
 
 _MOST_CASES = 500  # of ways in which a condition can hold; one with more is believed
 

@@ -26,7 +26,7 @@ from loadctl.config.sense import sense
 from loadctl.config.validate import checked
 from loadctl.config.year import Year
 from loadctl.core.conditions import Condition
-from loadctl.core.values import Site, Window
+from loadctl.core.rules import Site, Window
 from loadctl.drivers import LoopClock, Shared, Telling
 from loadctl.inputs import INPUTS
 from loadctl.inputs import names as input_names

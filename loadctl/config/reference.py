@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from loadctl import units
 from loadctl.config import words
-from loadctl.core import units
 
 _UNITS = ("W", "Wh", "s", "A", "V", "%", "°C", "/kWh")
 _OF_UNITS = [units.schema(unit)["examples"] for unit in _UNITS]

@@ -11,7 +11,7 @@ from loadctl.config.house import Device
 from loadctl.config.keys import SiteKeys
 from loadctl.config.keys_load import LoadKeys
 from loadctl.config.year import Year
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.outlook.sun import Location
 from loadctl.outlook.tariff import Tariff
 

@@ -13,8 +13,8 @@ from loadctl.config.sense_fuse import together
 from loadctl.config.sense_hours import hours
 from loadctl.config.sense_order import order
 from loadctl.config.sense_prices import prices
-from loadctl.core.units import measured, spell
-from loadctl.core.values import Load, Need
+from loadctl.core.rules import Load, Need
+from loadctl.units import measured, spell
 
 
 def sense(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:

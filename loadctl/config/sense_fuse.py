@@ -10,7 +10,7 @@ from loadctl.config import dates
 from loadctl.config.findings import Findings
 from loadctl.config.scene import Rule, Scene
 from loadctl.config.year import Stretch, Week
-from loadctl.core.units import spell
+from loadctl.units import spell
 
 MIDSUMMER = 26  # the other half of the year than the plain week's
 

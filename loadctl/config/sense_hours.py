@@ -13,8 +13,8 @@ from loadctl.config.loads import window as window_of
 from loadctl.config.scene import Rule, Scene
 from loadctl.config.year import Due, Year
 from loadctl.core.calendar import opening
-from loadctl.core.units import spell
-from loadctl.core.values import Clock, Load, Need
+from loadctl.core.rules import Clock, Load, Need
+from loadctl.units import spell
 
 COLD_C = 10.0  # water from the mains
 

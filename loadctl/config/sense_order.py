@@ -9,9 +9,11 @@ from loadctl.config.findings import Findings
 from loadctl.config.keys import PricesKeys
 from loadctl.config.reach import unreachable
 from loadctl.config.scene import NOISE_W, Rule, Scene
-from loadctl.core.conditions import Condition, comparisons, names, spell_test, weigh
-from loadctl.core.units import spell
-from loadctl.core.values import Input, Mode
+from loadctl.core.conditions import Condition, comparisons, names, weigh
+from loadctl.core.rules import Mode
+from loadctl.core.values import Input
+from loadctl.telling.conditions import spell_test
+from loadctl.units import spell
 
 ROUGH_S = 3600.0  # the sun of a place taken from the time zone may be so far off
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from loadctl.config.findings import Findings, Path, nearest
 from loadctl.config.keys import PricesKeys
 from loadctl.config.scene import Rule, Scene
-from loadctl.core.units import measured, spell
-from loadctl.core.values import Clock, Load
+from loadctl.core.rules import Clock, Load
 from loadctl.inputs.names import BUILT_IN
 from loadctl.outlook.tariff import Price
+from loadctl.units import measured, spell
 
 
 def prices(scene: Scene, rules: Sequence[Rule], findings: Findings) -> None:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from loadctl import units
 from loadctl.config.findings import nearest
-from loadctl.core import units
 from loadctl.inputs.names import WORDS
 
 NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,9})?(?![\d.,])")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from loadctl import units
 from loadctl.config import dates
-from loadctl.core import units
 from loadctl.core.calendar import in_season
-from loadctl.core.values import Season
+from loadctl.core.rules import Season
 
 _STOP = re.compile(r"(import|export)(?:ing|s)?\s+(.+)", re.IGNORECASE)
 _SPAN = re.compile(r"(.+?)\s*(?:\.\.+|…|–|—|-|\bto\b)\s*(.+)")

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from loadctl.config import dates
 from loadctl.core.calendar import DAY_S, in_season, instant, opening
-from loadctl.core.values import Clock, Daylight, Load, Need, Window
+from loadctl.core.rules import Clock, Load, Need, Window
+from loadctl.core.values import Daylight
 from loadctl.outlook.sun import Location, daylight
 
 _FIRST_MONDAY = date(2027, 1, 4)  # of any year

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from loadctl.core.lifecycle import advance
+from loadctl.core.rules import Load
 from loadctl.core.surplus import own_w, tallied, used_share
-from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Load, Report, Source, Standing
+from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Report, Source, Standing
 
 PATIENCE = 3  # read-backs in a row that may fail before a load is lost from sight
 FIRST_RETRY_S = 5.0

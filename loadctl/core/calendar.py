@@ -12,7 +12,8 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from math import floor
 
-from loadctl.core.values import Clock, Daylight, Season, Window
+from loadctl.core.rules import Clock, Season, Window
+from loadctl.core.values import Daylight
 
 DAY_S = 86400.0
 RISE, SET = time(6), time(18)  # the sun of a place that nobody knows

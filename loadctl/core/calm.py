@@ -17,23 +17,9 @@ from loadctl.core.calendar import midnight, opening
 from loadctl.core.conditions import names
 from loadctl.core.judge import A_MOMENT_S
 from loadctl.core.needs import left_s, margin_s
+from loadctl.core.rules import Load, Site
 from loadctl.core.surplus import tallied
-from loadctl.core.values import (
-    OFF,
-    ON,
-    AnyWish,
-    Input,
-    Load,
-    Outcome,
-    Outlook,
-    Plan,
-    Sample,
-    Site,
-    Standing,
-    State,
-    Tick,
-    Verdict,
-)
+from loadctl.core.values import OFF, ON, AnyWish, Input, Outcome, Outlook, Plan, Sample, Standing, State, Tick, Verdict
 
 SET_S = 1.0  # by which two clocks may drift apart and nobody has set one
 PROBES_W = (400.0, 50.0)

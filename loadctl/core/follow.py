@@ -16,8 +16,9 @@ from math import floor, inf
 from typing import NamedTuple
 
 from loadctl.core.judge import Sight
+from loadctl.core.rules import Follow, Load, Range
 from loadctl.core.surplus import own_w, used_share
-from loadctl.core.values import ON, Follow, Load, Range, Standing
+from loadctl.core.values import ON, Standing
 
 RISE_SHARE = 0.25  # of a step that must be free beyond it, so that a trembling surplus changes nothing
 FALL_W = 10.0  # import that is only noise

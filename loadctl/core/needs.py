@@ -12,8 +12,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from loadctl.core.calendar import DAY_S, in_season, instant
+from loadctl.core.rules import Load, Need
 from loadctl.core.surplus import draws_nothing, full_w, own_w, tallied
-from loadctl.core.values import ON, Boost, Input, Load, Mark, Need, Plan, Standing, Tick
+from loadctl.core.values import ON, Boost, Input, Mark, Plan, Standing, Tick
 
 MARGIN_S = 60.0  # a relay, a reading and a tick take their time
 MARGIN_SHARE = 0.02  # a 2 kW heater is rarely one of 2 000 W

@@ -18,9 +18,10 @@ from typing import NamedTuple
 
 from loadctl.core.calendar import is_open, midnight
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, done, left_s
+from loadctl.core.rules import Load, Site
 from loadctl.core.surplus import full_w, least_w, tallied
 from loadctl.core.terms import price_of
-from loadctl.core.values import ON, Load, Mark, Plan, Site, Slot, Standing, Tick
+from loadctl.core.values import ON, Mark, Plan, Slot, Standing, Tick
 
 EVERY_S = 300.0
 CAUTION = 1.05  # what is expected is rarely all there

@@ -11,21 +11,9 @@ from loadctl.core.judge import Sight
 from loadctl.core.needs import marked
 from loadctl.core.plan import EVERY_S as PLAN_EVERY_S
 from loadctl.core.plan import plan
+from loadctl.core.rules import Load, Site
 from loadctl.core.surplus import charged, draws_nothing, take_stock, tallied
-from loadctl.core.values import (
-    ON,
-    STARTING,
-    STOPPING,
-    Holder,
-    Load,
-    Outcome,
-    Sample,
-    Site,
-    Standing,
-    State,
-    Tally,
-    Tick,
-)
+from loadctl.core.values import ON, STARTING, STOPPING, Holder, Outcome, Sample, Standing, State, Tally, Tick
 from loadctl.core.walk import NO_PLAN, Asked, walk
 
 DOUBTFUL_YEAR = 2001  # a clock before it was never set: no day begins and no need ends by it

@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Load, Sample, Site, Standing, State, Tally
+from loadctl.core.rules import Load, Site
+from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Sample, Standing, State, Tally
 
 DRAWS_NOTHING = 0.2  # of the nominal power
 STANDBY_SHARE = 0.02  # of it is what the electronics of a dimmer may draw

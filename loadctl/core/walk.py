@@ -28,6 +28,7 @@ from loadctl.core.follow import (
 )
 from loadctl.core.judge import A_MOMENT_S, Look, Sight, blocked, judge, pace, refuses_off, spent
 from loadctl.core.needs import pressing, wanting
+from loadctl.core.rules import Load, Mode, Site
 from loadctl.core.surplus import Stock, least_w, own_w, rested, spared_w, tallied
 from loadctl.core.terms import Terms, terms
 from loadctl.core.values import (
@@ -39,12 +40,9 @@ from loadctl.core.values import (
     Boost,
     Command,
     Holder,
-    Load,
-    Mode,
     ModeWish,
     Outcome,
     Plan,
-    Site,
     Standing,
     State,
     Tick,

@@ -15,10 +15,10 @@ import httpx
 from pydantic import ConfigDict, Field, SecretStr
 from pydantic.dataclasses import dataclass
 
-from loadctl.core.units import Unit
 from loadctl.drivers import Shared
 from loadctl.errors import Garbled, Refused, Unreachable
 from loadctl.inputs import json_value
+from loadctl.units import Unit
 
 _PATIENCE_S = 10.0  # a whole answer with its login and redirections; httpx's own time-outs start anew with each byte
 _LONGEST = 64 * 1024  # bytes

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from loadctl.core import units
+from loadctl import units
 from loadctl.errors import Garbled
 
 Path = tuple[str | int, ...]

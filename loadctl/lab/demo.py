@@ -21,15 +21,17 @@ from rich.table import Table
 from rich.text import Text
 
 from loadctl.config import load as read_rules
-from loadctl.core.explain import explain, span, watts
+from loadctl.core.rules import Site
 from loadctl.core.surplus import own_w, tallied
-from loadctl.core.values import ON, STOPPING, Outcome, Site, Tick, Verdict
+from loadctl.core.values import ON, STOPPING, Outcome, Tick, Verdict
 from loadctl.drivers import Shared
 from loadctl.lab import yesterday
 from loadctl.lab.home import STARTS_AT_S, Home, ScaledClock, open_home
 from loadctl.service.daemon import Daemon
 from loadctl.service.memory import FILE, Inline, Memory
 from loadctl.service.metrics import Metrics
+from loadctl.telling.explain import explain
+from loadctl.units import span, watts
 from loadctl.web.app import application, serve
 
 KEPT = 8  # decisions shown

@@ -21,7 +21,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loadctl.controller import Decision, LoadState
-from loadctl.core.values import Load, Verdict
+from loadctl.core.rules import Load
+from loadctl.core.values import Verdict
 from loadctl.lab.foresight import Plan
 from loadctl.lab.score import Score
 from loadctl.lab.wanted import START_COSTS

@@ -23,13 +23,13 @@ from loadctl.config.findings import Path as KeyPath
 from loadctl.config.keys_common import STRICT
 from loadctl.config.validate import checked
 from loadctl.controller import Controller
-from loadctl.core.units import Unit, read
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.errors import ConfigError, Fault
 from loadctl.lab.appliances import Boiler, DailyCar, HeatPump, Plain
 from loadctl.lab.house import Draw
 from loadctl.lab.replay import Machine
 from loadctl.lab.trace import Trace
+from loadctl.units import Unit, read
 
 SEASONS = {12: "winter", 1: "winter", 2: "winter", 3: "spring", 4: "spring", 5: "spring"} | {
     6: "summer",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from loadctl.controller import Controller, Decision, LoadState
-from loadctl.core.values import Follow, Range
+from loadctl.core.rules import Follow, Range
 from loadctl.lab.replay import Machine, replay
 from loadctl.lab.trace import Trace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loadctl.core.calendar import in_season, instant
-from loadctl.core.values import Load, Need
+from loadctl.core.rules import Load, Need
 from loadctl.lab.scenario_file import Home
 from loadctl.outlook.sun import daylight
 

@@ -8,7 +8,8 @@ from datetime import datetime, tzinfo
 from itertools import pairwise
 
 from loadctl.core.calendar import opening
-from loadctl.core.values import Daylight, Window
+from loadctl.core.rules import Window
+from loadctl.core.values import Daylight
 
 Hours = tuple[float, float]  # POSIX, from when to when
 

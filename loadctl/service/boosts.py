@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from loadctl.config.dates import clock, spell_length
 from loadctl.core.calendar import DAY_S, instant
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, left_s
+from loadctl.core.rules import Clock, Level, Load, Mode, Need
 from loadctl.core.surplus import tallied
-from loadctl.core.units import read, spell
-from loadctl.core.values import OFF, Away, Boost, Clock, Level, Load, Mark, Mode, Need, Standing, Wish
+from loadctl.core.values import OFF, Away, Boost, Mark, Standing, Wish
 from loadctl.errors import LoadctlError
 from loadctl.service.hands import People, find, mode_of, released, without
+from loadctl.units import read, spell
 
 LONGEST_BOOST_S = 7 * DAY_S
 LONGEST_AWAY_S = 366 * DAY_S

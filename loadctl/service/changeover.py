@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from loadctl.config import Device, House
 from loadctl.core.absorb import started
+from loadctl.core.rules import Load, Site
 from loadctl.core.step import start
-from loadctl.core.values import OFF, STARTING, AnyWish, Away, Command, Load, Site, Standing, State
+from loadctl.core.values import OFF, STARTING, AnyWish, Away, Command, Standing, State
 
 
 def safe_command(rule: Load, standing: Standing, at: float) -> Command | None:

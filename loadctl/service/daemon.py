@@ -16,10 +16,10 @@ from typing import Any
 
 from loadctl.config import Device, House, load
 from loadctl.core.absorb import absorb
-from loadctl.core.explain import watts
+from loadctl.core.rules import Load, Mode
 from loadctl.core.step import reordered, start, step
 from loadctl.core.surplus import drawn_w
-from loadctl.core.values import ON, AnyWish, Command, Input, Load, Mode, Outcome, Report, Sample, Tick
+from loadctl.core.values import ON, AnyWish, Command, Input, Outcome, Report, Sample, Tick
 from loadctl.drivers import Actuator, InputSource, Meter, Shared
 from loadctl.errors import ConfigError, DeviceError, LoadctlError
 from loadctl.outlook.maker import OutlookMaker
@@ -34,6 +34,7 @@ from loadctl.service.memory import Memory
 from loadctl.service.notify import Notifier
 from loadctl.service.reader import Reader
 from loadctl.service.switchboard import Mailbox, Switchboard, make_safe
+from loadctl.units import watts
 
 TICK_S = 1.0
 FIRST_LOOK_S = 5.0  # for all devices to tell what they do before the memory is believed; who is away is not waited for

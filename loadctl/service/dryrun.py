@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from loadctl.core.values import Command, Load, Report, Sample, Source
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report, Sample, Source
 from loadctl.drivers import Actuator, Meter
 
 Pretence = dict[str, float]  # load -> W that the house would draw more (or less, negative) had we really switched

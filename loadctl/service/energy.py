@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
+from loadctl.core.rules import Site
 from loadctl.core.surplus import own_w, tallied
-from loadctl.core.values import ON, Outcome, Site, Tick
+from loadctl.core.values import ON, Outcome, Tick
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 
 from loadctl.config import House
-from loadctl.core.values import AnyWish, Away, Daylight, Holder, Load, Mode, ModeWish, Site, State, Wish
+from loadctl.core.rules import Load, Mode, Site
+from loadctl.core.values import AnyWish, Away, Daylight, Holder, ModeWish, State, Wish
 from loadctl.errors import LoadctlError
 
 LONGEST_S = 30 * 86400.0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from loadctl.core.explain import explain, watts
 from loadctl.core.values import Outcome, Tick, Verdict
 from loadctl.service.daemon import Daemon
 from loadctl.service.ledger import PASSING
+from loadctl.telling.explain import explain
+from loadctl.units import watts
 
 _LOUD = {Verdict.SHED, Verdict.BLIND, Verdict.OUTAGE, Verdict.FAULT, Verdict.NEED_AT_RISK, Verdict.WELDED, Verdict.IDLE}
 

@@ -14,8 +14,9 @@ from itertools import chain
 from math import inf
 from types import MappingProxyType
 
+from loadctl.core.rules import Site
 from loadctl.core.surplus import own_w, tallied
-from loadctl.core.values import ON, STOPPING, Outcome, Phase, Sample, Site, Tally, Tick, Verdict
+from loadctl.core.values import ON, STOPPING, Outcome, Phase, Sample, Tally, Tick, Verdict
 from loadctl.service.energy import Origin
 
 MOST_SAMPLES = 3600  # an hour at one a second: more is not kept while the disk does not take it

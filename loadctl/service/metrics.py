@@ -19,12 +19,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 import loadctl
-from loadctl.core.explain import explain
+from loadctl.core.rules import Load
 from loadctl.core.surplus import tallied
-from loadctl.core.values import OFF, ON, Away, Load, Outcome, Phase, Plan, Standing, Tick, Verdict
+from loadctl.core.values import OFF, ON, Away, Outcome, Phase, Plan, Standing, Tick, Verdict
 from loadctl.service.daemon import Daemon
 from loadctl.service.energy import Origin
 from loadctl.service.hands import mode_of, modes
+from loadctl.telling.explain import explain
 
 
 class Row(NamedTuple):

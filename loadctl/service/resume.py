@@ -15,8 +15,9 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from loadctl.core.rules import Load, Site
 from loadctl.core.step import new_day_of
-from loadctl.core.values import FAULT, OFF, ON, STARTING, AnyWish, Holder, Load, Report, Site, Source, Standing, State
+from loadctl.core.values import FAULT, OFF, ON, STARTING, AnyWish, Holder, Report, Source, Standing, State
 from loadctl.service.energy import Session
 
 FLUSH_S = 10.0  # what happened later than this before the end may not have been written

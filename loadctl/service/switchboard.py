@@ -19,7 +19,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from loadctl.core.judge import refuses_off
-from loadctl.core.values import ON, Command, Load, Report, Site, State
+from loadctl.core.rules import Load, Site
+from loadctl.core.values import ON, Command, Report, State
 from loadctl.drivers import Actuator, Clock, Wakeable
 from loadctl.errors import DeviceError, Refused, Unreachable
 from loadctl.service.reader import end_if_told

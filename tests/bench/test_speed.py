@@ -19,8 +19,9 @@ import pytest
 
 from loadctl.controller import Controller, LoadState, Sample
 from loadctl.core import values
+from loadctl.core.rules import Load, Site
 from loadctl.core.step import start, step
-from loadctl.core.values import Load, Report, Site, Tick
+from loadctl.core.values import Report, Tick
 from loadctl.lab.days import days
 from loadctl.lab.homes import HOMES
 from loadctl.lab.replay import replay

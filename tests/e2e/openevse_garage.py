@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 
 from loadctl.actuators.openevse import OpenEvse, OpenEvseOptions
-from loadctl.core.values import Command, Follow, Load, Range
+from loadctl.core.rules import Follow, Load, Range
+from loadctl.core.values import Command
 from loadctl.drivers import Shared
 from loadctl.lab.emulators.car import Car
 from loadctl.lab.emulators.openevse import EmulatedOpenEvse

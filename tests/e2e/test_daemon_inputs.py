@@ -14,7 +14,8 @@ import pytest
 
 from loadctl.config import House
 from loadctl.config.expression import parse_condition
-from loadctl.core.values import Follow, Range, Verdict
+from loadctl.core.rules import Follow, Range
+from loadctl.core.values import Verdict
 from loadctl.drivers import Shared
 from loadctl.errors import Unreachable
 from loadctl.outlook.tariff import Price, Tariff

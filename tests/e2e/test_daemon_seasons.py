@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from loadctl.core.values import Site
+from loadctl.core.rules import Site
 from loadctl.drivers import Shared
 from loadctl.service.daemon import Daemon
 from loadctl.service.journal import Journal

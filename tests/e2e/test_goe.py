@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from loadctl.core.values import Follow, Load, Range, Report, Source
+from loadctl.core.rules import Follow, Load, Range
+from loadctl.core.values import Report, Source
 from loadctl.drivers import Charger, Finding, Level, Wakeable
 from loadctl.errors import Refused
 from loadctl.lab.emulators.car import Car

@@ -18,7 +18,8 @@ from loadctl.actuators.gpio_burst import GpioBurst
 from loadctl.actuators.gpio_pins import KernelFactory
 from loadctl.cli import main
 from loadctl.config import parse
-from loadctl.core.values import ON, Command, Report, Site, Source, Standing, State
+from loadctl.core.rules import Site
+from loadctl.core.values import ON, Command, Report, Source, Standing, State
 from loadctl.drivers import LoopClock, Shared
 from loadctl.service.switchboard import Switchboard, make_safe
 from tests.e2e.until import until

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from loadctl.actuators import ACTUATORS
 from loadctl.actuators.mypv import MyPv, MyPvOptions
-from loadctl.core.values import Command, Load, Report, Source
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report, Source
 from loadctl.drivers import Actuator, Cared, Dimmer, Finding, Level, Mendable, Shared, driver_class
 from loadctl.errors import Garbled, Refused, Unreachable
 from loadctl.lab.emulators.modbus import serve_modbus

@@ -21,7 +21,8 @@ from websockets.typing import Subprotocol
 
 from loadctl.actuators.ocpp import Ocpp, OcppOptions
 from loadctl.actuators.ocpp.charge_point import BURST, PACE_PER_S
-from loadctl.core.values import Command, Load, Report, Source
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report, Source
 from loadctl.drivers import Charger, Level, Shared, Wakeable
 from loadctl.errors import Refused, Unreachable
 from loadctl.lab.emulators.car import Car

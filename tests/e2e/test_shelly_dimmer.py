@@ -10,7 +10,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from loadctl.actuators.shelly import Shelly, ShellyDimmer, ShellyDimmerOptions, ShellyOptions
-from loadctl.core.values import Command, Load, Report, Source
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report, Source
 from loadctl.drivers import Actuator, Cared, Dimmer, Finding, Level, Mendable, Shared
 from loadctl.errors import Refused
 from loadctl.lab.emulators.serve import serve

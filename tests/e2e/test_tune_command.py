@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from loadctl.cli import main
-from loadctl.core.units import read
 from loadctl.lab.scenario_file import read_scenario
+from loadctl.units import read
 from tests.tune_homes import TOO_SHY, csv_days, day
 
 SOON = ("--trials", 8, "--jobs", 2)

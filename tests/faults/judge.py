@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from loadctl.core.values import Load, Verdict
+from loadctl.core.rules import Load
+from loadctl.core.values import Verdict
 from loadctl.lab.emulators.shelly import EmulatedShellyGen2
 from tests.faults.life import LEASE_S, Appliance, Life
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC
 
+from loadctl.core.rules import Load, Site
 from loadctl.core.step import step
-from loadctl.core.values import Away, Load, Outcome, Phase, Sample, Site, State, Tick, Verdict
+from loadctl.core.values import Away, Outcome, Phase, Sample, State, Tick, Verdict
 from tests.house import Policy
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from loadctl.core.judge import refuses_off
-from loadctl.core.values import Battery, Command, Load, Phase, Sample, Source, Verdict
+from loadctl.core.rules import Battery, Load
+from loadctl.core.values import Command, Phase, Sample, Source, Verdict
 from tests.house import Appliance, House, Moment
 
 EPS_S = 1e-6

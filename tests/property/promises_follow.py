@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from loadctl.core.values import Range
+from loadctl.core.rules import Range
 from tests.house import Appliance, House
 from tests.property.promises import EPS_S, RUNS_ON_SURPLUS, Order, orders
 

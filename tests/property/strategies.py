@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from loadctl.core import step as core
 from loadctl.core.conditions import Compare, Condition, Term
-from loadctl.core.values import Battery, Clock, Follow, Level, Load, Mode, Need, Range, Site, Slot, Window
+from loadctl.core.rules import Battery, Clock, Follow, Level, Load, Mode, Need, Range, Site, Window
+from loadctl.core.values import Slot
 from tests.house import NOON, Cells, Device, House, MeterModel, Mood, Policy, Turn
 
 NAMES = ("boiler", "heat_pump", "pool", "car", "heater")

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from loadctl.core.values import Mode, Need
+from loadctl.core.rules import Mode, Need
 from tests.house import House, Mood
 from tests.property.promises import blindness, calm, fuse, minimum_times, outage, sane, starts_a_day
 from tests.property.promises_follow import phases_rest, settable

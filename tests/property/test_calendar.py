@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadctl.core.calendar import instant, is_open, opening
-from loadctl.core.values import EVERY_DAY, Clock, Daylight, Season, Window
+from loadctl.core.rules import EVERY_DAY, Clock, Season, Window
+from loadctl.core.values import Daylight
 
 # Days around changes of the clocks: by an hour, by half an hour, by a whole day, at midnight.
 CHANGES = (

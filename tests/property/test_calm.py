@@ -14,27 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadctl.core.conditions import Compare, Condition, Term
+from loadctl.core.rules import Clock, Follow, Load, Mode, Need, Range, Site, Window
 from loadctl.core.step import start, step
-from loadctl.core.values import (
-    Clock,
-    Follow,
-    Input,
-    Load,
-    Mode,
-    ModeWish,
-    Need,
-    Outlook,
-    Range,
-    Report,
-    Sample,
-    Site,
-    Slot,
-    Source,
-    State,
-    Tick,
-    Window,
-    Wish,
-)
+from loadctl.core.values import Input, ModeWish, Outlook, Report, Sample, Slot, Source, State, Tick, Wish
 from tests.house import NOON
 from tests.scenarios.bench import BOILER, CAR
 

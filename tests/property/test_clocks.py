@@ -9,26 +9,20 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadctl.core.rules import Battery, Clock, Follow, Level, Mode, Need, Site
 from loadctl.core.step import start, step
 from loadctl.core.values import (
     AnyWish,
     Away,
-    Battery,
     Boost,
-    Clock,
     Command,
     Daylight,
-    Follow,
     Input,
-    Level,
-    Mode,
     ModeWish,
-    Need,
     Outcome,
     Outlook,
     Report,
     Sample,
-    Site,
     Slot,
     Source,
     State,

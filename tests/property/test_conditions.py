@@ -11,20 +11,10 @@ from hypothesis import strategies as st
 
 from loadctl.config.expression import Misread, negated, parse_condition
 from loadctl.config.reach import unreachable
-from loadctl.core.conditions import (
-    Compare,
-    Condition,
-    Every,
-    Term,
-    Test,
-    comparisons,
-    names,
-    sentence,
-    spell_test,
-    weigh,
-)
+from loadctl.core.conditions import Compare, Condition, Every, Term, Test, comparisons, names, weigh
 from loadctl.core.values import Input
 from loadctl.inputs.names import BUILT_IN, load_names
+from loadctl.telling.conditions import sentence, spell_test
 
 NAMES = ("a", "b", "c")
 OPS = st.sampled_from(("<", "<=", ">", ">=", "==", "!="))

@@ -18,12 +18,13 @@ from hypothesis import strategies as st
 
 from loadctl.controller import Controller, LoadState, Sample
 from loadctl.core import values
-from loadctl.core.explain import explain
+from loadctl.core.rules import Mode
 from loadctl.core.step import start, think
 from loadctl.core.surplus import drawn_w
-from loadctl.core.values import AnyWish, Input, Mode, ModeWish, Outcome, Report, Source, State, Tick, Wish
+from loadctl.core.values import AnyWish, Input, ModeWish, Outcome, Report, Source, State, Tick, Wish
 from loadctl.inputs.known import of_load, of_meter, of_prices
 from loadctl.outlook.maker import OutlookMaker
+from loadctl.telling.explain import explain
 from tests.property.test_calm import course
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -9,10 +9,11 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from loadctl.core import step as core
-from loadctl.core.explain import explain
-from loadctl.core.sayings import SAYINGS, Facts
+from loadctl.core.rules import Site
 from loadctl.core.step import think
-from loadctl.core.values import Outcome, Site, State, Tick, Verdict
+from loadctl.core.values import Outcome, State, Tick, Verdict
+from loadctl.telling.explain import explain
+from loadctl.telling.sayings import SAYINGS, Facts
 from tests.house import NOON, House
 from tests.property.strategies import lives, near_midnight
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadctl.core.rules import Battery, Clock, Follow, Level, Load, Mode, Need, Range
 from loadctl.core.step import step
-from loadctl.core.values import Battery, Clock, Follow, Level, Load, Mode, Need, Range, Slot
+from loadctl.core.values import Slot
 from tests.house import NOON, Cells, House, Policy, Turn, switch
 from tests.property import mutants
 from tests.property.promises import fuse, one_taker

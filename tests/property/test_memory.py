@@ -11,6 +11,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from loadctl.core.rules import Clock, Level, Load, Need, Site
 from loadctl.core.step import start
 from loadctl.core.surplus import rested
 from loadctl.core.values import (
@@ -18,15 +19,10 @@ from loadctl.core.values import (
     OFF,
     ON,
     STARTING,
-    Clock,
     Holder,
-    Level,
-    Load,
     Mark,
-    Need,
     Phase,
     Report,
-    Site,
     Source,
     Standing,
     State,

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadctl.core.rules import Site
 from loadctl.core.step import step
-from loadctl.core.values import Site, Verdict
+from loadctl.core.values import Verdict
 from tests.house import NOON, Device, House, MeterModel, Policy, Turn, switch
 from tests.property import mutants
 from tests.property.promises import (

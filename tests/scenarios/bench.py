@@ -6,21 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from loadctl.core.rules import Follow, Load, Range, Site
 from loadctl.core.step import start, step
 from loadctl.core.values import (
     NO_OUTLOOK,
     AnyWish,
     Command,
-    Follow,
     Input,
-    Load,
     Outcome,
     Outlook,
     Phase,
-    Range,
     Report,
     Sample,
-    Site,
     Source,
     State,
     Tick,

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from loadctl.core.values import OFF, ON, Battery, Load, Outcome, Site, Verdict
+from loadctl.core.rules import Battery, Load, Site
+from loadctl.core.values import OFF, ON, Outcome, Verdict
 from tests.scenarios.bench import BOILER, WALLBOX, Bench
 
 PLAIN = replace(BOILER, start_w=2000.0, stop_import_w=200.0, min_on_s=0.0, min_off_s=0.0)

@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import pytest
 
-from loadctl.core.values import OFF, ON, Mode, ModeWish, Report, Site, Source, Verdict
+from loadctl.core.rules import Mode, Site
+from loadctl.core.values import OFF, ON, ModeWish, Report, Source, Verdict
 from tests.scenarios.bench import BOILER, BOTH_PHASES, BY_AMPS, BY_PHASES, BY_WATTS, THYRISTOR, WALLBOX, Bench
 
 SECOND_CAR = replace(WALLBOX, name="second")

@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from loadctl.core.values import OFF, Report, Site, Source, Verdict, Wish
+from loadctl.core.rules import Site
+from loadctl.core.values import OFF, Report, Source, Verdict, Wish
 from tests.scenarios.bench import BOILER, CAR, Bench, running
 
 REST, WAIT_ON, HELD_OFF, ROOM = Verdict.REST, Verdict.WAIT_ON, Verdict.HELD_OFF, Verdict.ROOM

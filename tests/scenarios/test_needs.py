@@ -9,22 +9,8 @@ from datetime import datetime, time, timedelta
 
 import pytest
 
-from loadctl.core.values import (
-    OFF,
-    ON,
-    Away,
-    Boost,
-    Clock,
-    Input,
-    Level,
-    Load,
-    Need,
-    Outlook,
-    Site,
-    Slot,
-    Verdict,
-    Window,
-)
+from loadctl.core.rules import Clock, Level, Load, Need, Site, Window
+from loadctl.core.values import OFF, ON, Away, Boost, Input, Outlook, Slot, Verdict
 from tests.house import NOON
 from tests.scenarios.bench import BOILER, BOTH_PHASES, WALLBOX, Bench
 

@@ -11,22 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadctl.core.conditions import Compare, Condition, Term
+from loadctl.core.rules import Clock, Level, Load, Need, Site, Window
 from loadctl.core.terms import terms
-from loadctl.core.values import (
-    OFF,
-    ON,
-    Clock,
-    Daylight,
-    Input,
-    Level,
-    Load,
-    Need,
-    Outlook,
-    Plan,
-    Site,
-    Verdict,
-    Window,
-)
+from loadctl.core.values import OFF, ON, Daylight, Input, Outlook, Plan, Verdict
 from tests.house import NOON
 from tests.scenarios.bench import BOILER, WALLBOX, Bench
 

@@ -7,7 +7,8 @@ from datetime import time
 
 import pytest
 
-from loadctl.core.values import OFF, ON, Clock, Need, Site, Verdict
+from loadctl.core.rules import Clock, Need, Site
+from loadctl.core.values import OFF, ON, Verdict
 from tests.house import NOON
 from tests.scenarios.bench import BOILER, Bench
 

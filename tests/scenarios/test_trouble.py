@@ -7,24 +7,9 @@ from datetime import time, timedelta
 
 import pytest
 
-from loadctl.core.explain import explain
-from loadctl.core.values import (
-    FAULT,
-    OFF,
-    ON,
-    STOPPING,
-    Clock,
-    Command,
-    Need,
-    Phase,
-    Report,
-    Sample,
-    Site,
-    Source,
-    Tick,
-    Verdict,
-    Wish,
-)
+from loadctl.core.rules import Clock, Need, Site
+from loadctl.core.values import FAULT, OFF, ON, STOPPING, Command, Phase, Report, Sample, Source, Tick, Verdict, Wish
+from loadctl.telling.explain import explain
 from tests.house import NOON
 from tests.scenarios.bench import BOILER, CAR, Bench, running
 

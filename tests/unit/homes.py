@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadctl.config import House, parse
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.errors import ConfigError
 from tests.unit.tiny_drivers import TINY
 

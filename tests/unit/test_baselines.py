@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadctl.controller import LoadState, Sample
-from loadctl.core.values import Clock, Follow, Load, Need, Range
+from loadctl.core.rules import Clock, Follow, Load, Need, Range
 from loadctl.lab.baselines import BASELINES, Baseline, Delays, Evcc, Idea, NoonTimer, OpenEvse, PvExcess, Threshold
 
 MORNING = datetime(2025, 3, 3, 9, tzinfo=UTC)

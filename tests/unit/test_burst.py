@@ -20,7 +20,8 @@ from loadctl.actuators.burst_thread import RealPace
 from loadctl.actuators.gpio import Gpio
 from loadctl.actuators.gpio_burst import GpioBurst, GpioBurstOptions
 from loadctl.actuators.gpio_pins import KernelFactory
-from loadctl.core.values import Command, Load, Source
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Source
 from loadctl.drivers import Cared, Dimmer, Level, LoopClock, Shared, driver_class
 from loadctl.errors import Refused, Unreachable
 from tests.e2e.until import until

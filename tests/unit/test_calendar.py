@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from loadctl.core.calendar import crosses_midnight, instant, is_open, opening
-from loadctl.core.values import Clock, Daylight, Season, Window
+from loadctl.core.rules import Clock, Season, Window
+from loadctl.core.values import Daylight
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 WEEKDAYS = frozenset(range(5))

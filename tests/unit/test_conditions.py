@@ -7,8 +7,9 @@ from math import inf
 
 import pytest
 
-from loadctl.core.conditions import TRUTH, Compare, Condition, Every, Op, Term, names, sentence, spell_test, weigh
+from loadctl.core.conditions import TRUTH, Compare, Condition, Every, Op, Term, names, weigh
 from loadctl.core.values import Input
+from loadctl.telling.conditions import sentence, spell_test
 
 
 def at_60(op: Op, band: float = 3.0) -> Condition:

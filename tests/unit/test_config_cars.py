@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadctl.core.values import Follow, Mode, Range
+from loadctl.core.rules import Follow, Mode, Range
 from tests.unit.homes import DIMMER, RELAY, WALLBOX, house, load, notes, refused
 
 

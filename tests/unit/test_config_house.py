@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from loadctl.config import House, Web, parse
 from loadctl.config.scene import NOISE_W
-from loadctl.core.units import spell
-from loadctl.core.values import Clock, Load, Need, Site, Window
+from loadctl.core.rules import Clock, Load, Need, Site, Window
 from loadctl.errors import ConfigError
+from loadctl.units import spell
 from tests.unit.tiny_drivers import TINY
 
 HEAD = """\

@@ -12,10 +12,10 @@ from loadctl.config import dates
 from loadctl.config.findings import Findings
 from loadctl.config.keys_load import LoadKeys
 from loadctl.config.validate import checked, keys
-from loadctl.core.units import spell
-from loadctl.core.values import Battery, Clock, Level, Mode, Need, Season, Window
+from loadctl.core.rules import Battery, Clock, Level, Mode, Need, Season, Window
 from loadctl.outlook.sun import Location
 from loadctl.outlook.tariff import Price, Rate, Tariff
+from loadctl.units import spell
 from tests.unit.homes import RELAY, TELLING, house, load, refused
 
 SUNSET = Clock(sun="sunset")

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadctl.controller import Controller, LoadState, Sample
+from loadctl.core.rules import Site
 from loadctl.core.step import reordered, start
-from loadctl.core.values import Site, Standing
+from loadctl.core.values import Standing
 from tests.unit.homes import DIMMER, PLACE, RELAY, house, refused
 
 BOILER = f"boiler: {RELAY}; power: 2 kW; priority: {{1: apr-sep, 3: oct-mar}}"

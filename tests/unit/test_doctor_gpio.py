@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from loadctl.actuators.gpio import GpioOptions
 from loadctl.actuators.gpio_care import inspect
 from loadctl.actuators.gpio_pins import KernelFactory
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.drivers import Finding, Level
 from tests.emulators.gpio_kernel import HEADER, EmulatedKernel
 

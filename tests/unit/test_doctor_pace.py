@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadctl.core.values import Load, Sample, Site
+from loadctl.core.rules import Load, Site
+from loadctl.core.values import Sample
 from loadctl.drivers import Finding, Level
 from loadctl.errors import Unreachable
 from loadctl.service.doctor.pace import Watched, judge_readings

@@ -10,7 +10,7 @@ from loadctl.actuators.draw import judge_draw
 from loadctl.actuators.shelly import ShellyOptions, care
 from loadctl.actuators.shelly.answers import Output
 from loadctl.actuators.shelly.care import Settings, Vitals, Wish
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.drivers import Finding, Level
 
 OK, NOTE, WARNING, DANGER, _ = Level

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadctl.core.values import OFF, ON, Load, Outcome, Report, Sample, Site, Standing, State, Tally, Tick, Verdict
+from loadctl.core.rules import Load, Site
+from loadctl.core.values import OFF, ON, Outcome, Report, Sample, Standing, State, Tally, Tick, Verdict
 from loadctl.service.energy import Energy, Origin, Session
 
 NOON = datetime(2025, 6, 18, 12, 0, tzinfo=UTC)

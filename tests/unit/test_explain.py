@@ -9,27 +9,10 @@ from typing import Any
 import pytest
 
 from loadctl.core.conditions import Compare, Condition, Term
-from loadctl.core.explain import Explanation, explain
+from loadctl.core.rules import Clock, Follow, Load, Mode, Need, Range, Site, Window
 from loadctl.core.step import start, step
-from loadctl.core.values import (
-    Clock,
-    Follow,
-    Input,
-    Load,
-    Mode,
-    ModeWish,
-    Need,
-    Outcome,
-    Range,
-    Report,
-    Sample,
-    Site,
-    Source,
-    Tick,
-    Verdict,
-    Window,
-    Wish,
-)
+from loadctl.core.values import Input, ModeWish, Outcome, Report, Sample, Source, Tick, Verdict, Wish
+from loadctl.telling.explain import Explanation, explain
 from tests.house import AMSTERDAM
 
 NOON = datetime(2025, 6, 18, 12, 0, tzinfo=AMSTERDAM)  # a Wednesday

@@ -8,10 +8,11 @@ import pytest
 
 from loadctl.config.expression import Misread, parse_condition
 from loadctl.config.reach import unreachable
-from loadctl.core.conditions import comparisons, names, spell_test
+from loadctl.core.conditions import comparisons, names
 from loadctl.core.values import NO_OUTLOOK, Report, Sample
 from loadctl.inputs.known import of_load, of_meter, of_prices
 from loadctl.inputs.names import BUILT_IN, OF_A_LOAD, load_names
+from loadctl.telling.conditions import spell_test
 
 UNITS = {
     **BUILT_IN,

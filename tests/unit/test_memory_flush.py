@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-from loadctl.core.values import OFF, ON, STARTING, STOPPING, Site
+from loadctl.core.rules import Site
+from loadctl.core.values import OFF, ON, STARTING, STOPPING
 from loadctl.service.memory import FILE, Inline, Memory
 from loadctl.service.resume import FLUSH_S
 from tests.unit.memory_days import SITE, Day

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from loadctl.cli import main as loadctl
-from loadctl.core.explain import explain
 from loadctl.service.history import History
 from loadctl.service.memory import FILE, Inline, Memory
 from loadctl.service.past import look_back
+from loadctl.telling.explain import explain
 from tests.unit.memory_days import MORNING, SITE, Clock, Day
 
 

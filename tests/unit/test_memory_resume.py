@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from loadctl.core.rules import Site
 from loadctl.core.step import start, step
 from loadctl.core.values import (
     FAULT,
@@ -18,7 +19,6 @@ from loadctl.core.values import (
     Holder,
     Report,
     Sample,
-    Site,
     Source,
     Standing,
     State,

@@ -19,8 +19,9 @@ from typing import Any
 
 import pytest
 
-from loadctl.core.values import ON, Away, Boost, Level, Mode, ModeWish, Need, Standing, Wish
-from loadctl.core.values import Clock as TimeOfDay
+from loadctl.core.rules import Clock as TimeOfDay
+from loadctl.core.rules import Level, Mode, Need
+from loadctl.core.values import ON, Away, Boost, ModeWish, Standing, Wish
 from loadctl.service.memory import FILE, LEARN_S, Inline, Memory, clock_synchronised, read_boot_id, state_dir
 from loadctl.service.resume import MOMENTS
 from loadctl.service.store import APPLICATION, SCHEMA, Keep, Store, read_saved

@@ -16,7 +16,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from loadctl.config import House
-from loadctl.core.values import Clock, Need
+from loadctl.core.rules import Clock, Need
 from loadctl.drivers import Shared
 from loadctl.errors import Refused, Unreachable
 from loadctl.service.daemon import Daemon

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadctl.core.calendar import is_open
-from loadctl.core.values import Clock, Input, Outlook, Sample, Window
+from loadctl.core.rules import Clock, Window
+from loadctl.core.values import Input, Outlook, Sample
 from loadctl.outlook.maker import OutlookMaker
 from loadctl.outlook.sun import Location, clear_sky
 from loadctl.outlook.tariff import Price, Rate, Tariff

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadctl.core.values import Clock, Daylight, Season, Window
+from loadctl.core.rules import Clock, Season, Window
+from loadctl.core.values import Daylight
 from loadctl.outlook.tariff import Price, Rate, Tariff
 
 ZONE = ZoneInfo("Europe/Amsterdam")

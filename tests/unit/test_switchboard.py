@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadctl.core.values import OFF, ON, Command, Load, Phase, Report, Site, Standing, State
+from loadctl.core.rules import Load, Site
+from loadctl.core.values import OFF, ON, Command, Phase, Report, Standing, State
 from loadctl.errors import Refused, Unreachable
 from loadctl.service.switchboard import BeforeOn, Mailbox, Switchboard, make_safe
 from tests.home import Relay

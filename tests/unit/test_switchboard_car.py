@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from loadctl.core.values import ON, Command, Load, Phase, Report, Site, Standing, State
+from loadctl.core.rules import Load, Site
+from loadctl.core.values import ON, Command, Phase, Report, Standing, State
 from loadctl.errors import Unreachable
 from loadctl.service.switchboard import OVERTAKEN_S, BeforeOn, Switchboard
 from tests.charger import Box

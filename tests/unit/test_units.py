@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from loadctl.core.units import Unit, pattern, read, schema, spell
+from loadctl.units import Unit, pattern, read, schema, spell
 
 UNITS = ["W", "Wh", "s", "A", "V", "%", "°C", "/kWh", "°"]
 

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic.dataclasses import dataclass
 
+from loadctl import units
 from loadctl.config import Drivers
-from loadctl.core import units
-from loadctl.core.units import Unit
 from loadctl.drivers import Shared
+from loadctl.units import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ Names of settings: go-eCharger-API-v2, API_KEYS_FIRMWARE.
 from __future__ import annotations
 
 from loadctl.actuators.goe.answers import Box, Json
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.drivers import Finding, Level
 
 OK, NOTE, WARNING, DANGER = Level.OK, Level.NOTE, Level.WARNING, Level.DANGER

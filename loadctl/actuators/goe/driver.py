@@ -24,7 +24,8 @@ from loadctl.actuators.goe import answers, care
 from loadctl.actuators.goe.answers import FORCED_OFF, FORCED_ON, KEYS_V2, STALE, Box, Json
 from loadctl.actuators.goe.options import GoEOptions
 from loadctl.actuators.http import Answer, Http
-from loadctl.core.values import Command, Load, Report, Source
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report, Source
 from loadctl.drivers import Finding, Shared
 from loadctl.errors import DeviceError, Garbled, Refused
 

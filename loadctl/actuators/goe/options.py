@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from loadctl.actuators.address import base_url
-from loadctl.core.units import Unit
+from loadctl.units import Unit
 
 ACKNOWLEDGE = (
     "a go-e goes on charging when loadctl dies, until the car is full: its HTTP API knows no limit that runs out "

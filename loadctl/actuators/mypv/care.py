@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from loadctl.actuators.mypv.answers import CONTROLS, Heater, State
 from loadctl.actuators.mypv.options import MyPvOptions
-from loadctl.core.units import spell
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.drivers import Finding, Level
+from loadctl.units import spell
 
 _NEAR = 0.95  # what it tells as its most is measured now and then
 

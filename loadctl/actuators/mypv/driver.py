@@ -17,10 +17,11 @@ from loadctl.actuators.mypv import care
 from loadctl.actuators.mypv.answers import Heater, State
 from loadctl.actuators.mypv.options import MyPvOptions
 from loadctl.actuators.mypv.ways import way
-from loadctl.core.units import spell
-from loadctl.core.values import Command, Load, Report, Source
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report, Source
 from loadctl.drivers import Finding, Shared
 from loadctl.errors import DeviceError, Refused
+from loadctl.units import spell
 
 _LOOKS, _PAUSE_S = 6, 1.0  # it takes a second or two to follow
 _DRAWS_W = 15.0  # standby of the electronics stays below

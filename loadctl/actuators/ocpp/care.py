@@ -5,9 +5,9 @@ from __future__ import annotations
 from loadctl.actuators.ocpp.box import Box, Connector
 from loadctl.actuators.ocpp.options import OcppOptions
 from loadctl.actuators.ocpp.profiles import MEASURANDS, SAFE_LEVEL, TOLERATED_S
-from loadctl.core.units import spell
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.drivers import Finding, Level
+from loadctl.units import spell
 
 OK, NOTE, WARNING, DANGER = Level.OK, Level.NOTE, Level.WARNING, Level.DANGER
 

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from loadctl.actuators.ocpp import care, profiles
 from loadctl.actuators.ocpp.options import OcppOptions
 from loadctl.actuators.ocpp.profiles import Limit
-from loadctl.core.values import Command, Load, Report, Source
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report, Source
 from loadctl.drivers import Finding, Shared
 from loadctl.errors import Refused, Unreachable
 

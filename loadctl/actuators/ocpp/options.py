@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, SecretStr
 from pydantic.dataclasses import dataclass
 
-from loadctl.core.units import Unit
+from loadctl.units import Unit
 
 _ID = re.compile(r"[\w.:*=+|@-]{1,48}", re.ASCII)  # what an address can hold and a box may be called
 _LISTEN = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([\w.-]+)):(\d{1,5})")

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from loadctl.actuators.openevse.answers import HOT, OURS, SHAPER, Box, Json, Settings, Target, holder
 from loadctl.actuators.openevse.options import OpenEvseOptions
-from loadctl.core.units import spell
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.drivers import Finding, Level
+from loadctl.units import spell
 
 OK, NOTE, WARNING, DANGER = Level.OK, Level.NOTE, Level.WARNING, Level.DANGER
 

@@ -15,7 +15,8 @@ from loadctl.actuators.openevse import answers, care
 from loadctl.actuators.openevse.answers import OUR_PATH, OURS, Box, Json, Settings, Target
 from loadctl.actuators.openevse.link import Link
 from loadctl.actuators.openevse.options import OpenEvseOptions
-from loadctl.core.values import Command, Load, Report
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report
 from loadctl.drivers import Finding, Shared
 from loadctl.errors import DeviceError, Refused
 

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, SecretStr
 from pydantic.dataclasses import dataclass
 
 from loadctl.actuators.address import base_url, plain_mac
-from loadctl.core.units import Unit
+from loadctl.units import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=ConfigDict(extra="forbid"))

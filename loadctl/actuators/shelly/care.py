@@ -14,9 +14,9 @@ from math import ceil
 from loadctl.actuators.numbers import number
 from loadctl.actuators.shelly.answers import RELAY, Json, Kind, Output
 from loadctl.actuators.shelly.options import ShellyOptions
-from loadctl.core.units import spell
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.drivers import Finding, Level
+from loadctl.units import spell
 
 OK, NOTE, WARNING, DANGER = Level.OK, Level.NOTE, Level.WARNING, Level.DANGER
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from loadctl.actuators.numbers import number
 from loadctl.actuators.shelly.answers import Json, Output
 from loadctl.actuators.shelly.scale import Scale
-from loadctl.core.units import spell
 from loadctl.drivers import Finding, Level
+from loadctl.units import spell
 
 _SLOW_S = 3.0
 _NEAR = 0.15  # a heater draws a tenth less on low voltage

@@ -14,7 +14,8 @@ from loadctl.actuators.shelly import answers, care
 from loadctl.actuators.shelly.answers import About, Json, Kind, Output
 from loadctl.actuators.shelly.link import Link, Stranger
 from loadctl.actuators.shelly.options import ShellyOptions
-from loadctl.core.values import Command, Load, Report
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report
 from loadctl.drivers import Finding, Shared
 from loadctl.errors import DeviceError, Refused
 

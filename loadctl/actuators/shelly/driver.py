@@ -11,7 +11,8 @@ from loadctl.actuators.shelly import care, care_dimmer
 from loadctl.actuators.shelly.answers import LIGHT, RELAY, Output
 from loadctl.actuators.shelly.channel import Channel
 from loadctl.actuators.shelly.options import ShellyDimmerOptions, ShellyOptions
-from loadctl.core.values import Command, Load, Report
+from loadctl.core.rules import Load
+from loadctl.core.values import Command, Report
 from loadctl.drivers import Finding, Shared
 
 

@@ -14,9 +14,9 @@ from itertools import groupby
 from math import isnan
 from typing import Any
 
-from loadctl.core.sayings import span
 from loadctl.lab.course import Course
 from loadctl.lab.plot.bins import Bins, Panel, nice, panels
+from loadctl.units import span
 
 WIDTH, LEFT, RIGHT = 1000, 104, 22
 POWER, GRID, ROW, GAP, FOOT = 200, 56, 24, 12, 22

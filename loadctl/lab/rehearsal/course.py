@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from loadctl.core.values import Need
+from loadctl.core.rules import Need
 from loadctl.lab.rehearsal.given import Course, Fact, Key, Link, Once, Value
 from loadctl.lab.rehearsal.moments import Calendar, When
 from loadctl.outlook.sun import Location, clear_sky

@@ -13,13 +13,12 @@ from functools import partial
 from itertools import pairwise
 
 from loadctl.config.findings import nearest
-from loadctl.core.explain import watts
-from loadctl.core.units import spell
 from loadctl.core.values import Verdict
 from loadctl.lab.rehearsal import measure
 from loadctl.lab.rehearsal.given import Names, amount, subject_of
 from loadctl.lab.rehearsal.living import Record
 from loadctl.lab.rehearsal.measure import Measure
+from loadctl.units import spell, watts
 
 _HAD = re.compile(r"(had|bought|imported|exported)\b\s*(.*)", re.IGNORECASE)
 _STARTS = re.compile(r"(.*?)\s*\bstarts?", re.IGNORECASE)

@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from loadctl import units
 from loadctl.config import House, words
 from loadctl.config.findings import Findings, nearest
 from loadctl.config.keys_load import NeedKeys
 from loadctl.config.loads import WH_PER_LITRE, need_of
 from loadctl.config.validate import checked
-from loadctl.core import units
-from loadctl.core.values import Load, Mode, Need
+from loadctl.core.rules import Load, Mode, Need
 from loadctl.inputs.names import BUILT_IN
 
 Value = float | str | bool | None

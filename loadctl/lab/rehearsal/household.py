@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from loadctl.controller import LoadState
-from loadctl.core.values import Command, Load
+from loadctl.core.rules import Load
+from loadctl.core.values import Command
 from loadctl.lab.emulators.car import Car
 
 CAR_LACKS_WH = 40_000.0

@@ -14,7 +14,8 @@ from datetime import datetime
 from loadctl.config import House
 from loadctl.controller import Controller, Decision, LoadState, Sample
 from loadctl.core.calendar import instant
-from loadctl.core.values import AnyWish, Away, Boost, Command, Mode, ModeWish, Need, Verdict, Wish
+from loadctl.core.rules import Mode, Need
+from loadctl.core.values import AnyWish, Away, Boost, Command, ModeWish, Verdict, Wish
 from loadctl.lab.rehearsal.course import Day, boosts
 from loadctl.lab.rehearsal.given import Names
 from loadctl.lab.rehearsal.household import HouseBattery, Machine, machine_of

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-from loadctl.core import units
+from loadctl import units
 
 SLACK_SHARE = 0.05  # who writes one number means about so much
 SLACK = {"W": 20.0, "Wh": 50.0, "s": 30.0, "A": 0.5, "%": 1.0, "°C": 0.5}

@@ -13,7 +13,7 @@ from datetime import time, tzinfo
 
 from loadctl.config import dates
 from loadctl.core.calendar import instant
-from loadctl.core.values import Clock
+from loadctl.core.rules import Clock
 from loadctl.outlook.sun import Location, daylight
 
 DAILY = "daily"

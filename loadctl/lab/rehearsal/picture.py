@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 
-from loadctl.core.explain import watts
 from loadctl.lab.rehearsal.living import Record
 from loadctl.lab.rehearsal.trial import Failure, Trial
+from loadctl.units import watts
 
 WIDTH = 72
 _STEPS = "▁▂▃▄▅▆▇█"

@@ -13,14 +13,14 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Literal
 
-from loadctl.core.units import spell
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.errors import ConfigError
 from loadctl.lab.scenario_file import SEASONS, Home, TankKeys
 from loadctl.lab.trace import Trace
 from loadctl.lab.tune import spelling
 from loadctl.lab.tune.spelling import least
 from loadctl.lab.tune.subject import Edit, Subject
+from loadctl.units import spell
 
 Kind = Literal["start", "start.for", "stop", "stop.for", "grid_limit", "time", "share", "order"]
 Settings = tuple[tuple[str, int], ...]  # (knob, option), sorted; what is not in it is as the owner wrote it

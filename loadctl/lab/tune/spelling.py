@@ -7,9 +7,9 @@ from typing import Any
 
 from loadctl.config import words
 from loadctl.config.findings import Path
-from loadctl.core.units import spell
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.lab.tune.subject import Edit
+from loadctl.units import spell
 
 
 def least(load: Load) -> float:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from loadctl.core.units import spell
 from loadctl.core.values import Sample
 from loadctl.drivers import Clock, Finding, Level, Shared
 from loadctl.errors import DeviceError
@@ -18,6 +17,7 @@ from loadctl.meters.envoy.options import EnvoyOptions
 from loadctl.meters.envoy.setup import JSON_SINCE, NET, TOTAL, TOTAL_OVERWRITTEN_SINCE, Info, parse_info
 from loadctl.meters.envoy.token import BY_HAND, Token, TokenKeeper, why_refused
 from loadctl.meters.envoy.wire import decode, rows
+from loadctl.units import spell
 
 OK, NOTE, WARNING, DANGER, UNSEEN = Level
 

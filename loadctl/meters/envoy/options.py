@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from loadctl.core.units import Unit, spell
+from loadctl.units import Unit, spell
 
 SourceName = Literal["auto", "readings", "production", "v1", "page", "inverters", "stream", "livedata"]
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
-from loadctl.core.units import spell
-from loadctl.core.values import Load, Sample, Site
+from loadctl.core.rules import Load, Site
+from loadctl.core.values import Sample
 from loadctl.drivers import Clock, Finding, Level, Meter
 from loadctl.errors import DeviceError
+from loadctl.units import spell
 
 OK, NOTE, WARNING, DANGER = Level.OK, Level.NOTE, Level.WARNING, Level.DANGER
 

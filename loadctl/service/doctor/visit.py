@@ -9,13 +9,13 @@ from typing import Any
 
 from loadctl.actuators.draw import judge_draw
 from loadctl.config import Device, House
-from loadctl.core.units import spell
-from loadctl.core.values import Load
+from loadctl.core.rules import Load
 from loadctl.drivers import Actuator, Cared, CaredMeter, Finding, Level, Mendable, Meter, Shared
 from loadctl.errors import DeviceError
 from loadctl.service.doctor import papers
 from loadctl.service.doctor.machine import Machine
 from loadctl.service.doctor.pace import judge_readings, watch
+from loadctl.units import spell
 
 LIMIT_S = 60.0
 MEASURE_S = 20.0

@@ -7,28 +7,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import loadctl
-from loadctl.core.explain import Explanation, explain, span
 from loadctl.core.needs import left_s, level
+from loadctl.core.rules import Clock, Load, Need
 from loadctl.core.surplus import own_w, tallied, used_share
-from loadctl.core.units import spell
-from loadctl.core.values import (
-    OFF,
-    ON,
-    Away,
-    Boost,
-    Clock,
-    Load,
-    Mark,
-    Need,
-    Outcome,
-    Standing,
-    Tick,
-    Verdict,
-    Wish,
-)
+from loadctl.core.values import OFF, ON, Away, Boost, Mark, Outcome, Standing, Tick, Verdict, Wish
 from loadctl.service.daemon import Daemon
 from loadctl.service.hands import mode_of, modes
 from loadctl.service.today import Today
+from loadctl.telling.explain import Explanation, explain
+from loadctl.units import span, spell
 
 DANGERS = {Verdict.WELDED, Verdict.FAULT}
 WARNINGS = {Verdict.NEED_AT_RISK, Verdict.SHED}

@@ -9,7 +9,7 @@ from pydantic.dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from loadctl.core.values import Mode
+from loadctl.core.rules import Mode
 from loadctl.errors import LoadctlError
 from loadctl.service.hands import find
 from loadctl.web.api.desk import Desk, body

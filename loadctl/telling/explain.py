@@ -12,12 +12,11 @@ from math import inf
 from typing import Any
 
 from loadctl.core.judge import judge
-from loadctl.core.sayings import SAYINGS, Facts, span, watts
+from loadctl.core.rules import Mode, Site
 from loadctl.core.step import think
-from loadctl.core.values import OFF, ON, Holder, Mode, Outcome, Site, Tick, Verdict
+from loadctl.core.values import OFF, ON, Holder, Outcome, Tick, Verdict
 from loadctl.core.walk import Case
-
-__all__ = ["Explanation", "explain", "span", "watts"]
+from loadctl.telling.sayings import SAYINGS, Facts
 
 _OWN_TIME = frozenset({Verdict.BUSY, Verdict.BLIND, Verdict.OUTAGE, Verdict.FAULT})  # what follows has to wait for it
 _POWERED = frozenset({Verdict.RUN, Verdict.CHEAP, Verdict.IDLE})

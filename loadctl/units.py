@@ -2,7 +2,7 @@
 
 `read` turns text into a number of the base unit (W, Wh, s, A, V, %, °C, /kWh, °), `spell` turns a number back into
 text. Where only one meaning is possible (`2kW`, `2 KW`, `5 minutes`, `1 h 30 min`) it is understood; anything else is
-refused with the spelling that was probably meant.
+refused with the spelling that was probably meant. `watts` and `span` round what was measured.
 """
 
 from __future__ import annotations
@@ -92,6 +92,21 @@ def spell(value: float, unit: str) -> str:
     digits = {"W": 2, "Wh": 2, "/kWh": 4, "°": 4}.get(name, 3)  # 1.500 W would have two meanings
     number = f"{round(amount, digits) + 0.0:.{digits}f}"  # + 0.0: never `-0`
     return _join(number.rstrip("0").rstrip("."), name)
+
+
+def watts(power_w: float) -> str:
+    """Spell a power: `1 210 W`."""
+    return f"{round(power_w):,} W".replace(",", " ")
+
+
+def span(seconds: float) -> str:
+    """Spell a duration: `45 s`, `3 min 20 s`, `2 h 05 min`."""
+    left = max(0, round(seconds))
+    if left < 120:
+        return f"{left} s"
+    if left < 3600:
+        return f"{left // 60} min" + (f" {left % 60} s" if left % 60 else "")
+    return f"{left // 3600} h {left % 3600 // 60:02d} min"
 
 
 def base(name: str) -> tuple[str, float] | None:

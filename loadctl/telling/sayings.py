@@ -9,14 +9,15 @@ from math import inf, isfinite
 from typing import NamedTuple
 
 from loadctl.core.calendar import midnight, opens_at
-from loadctl.core.conditions import sentence as condition_sentence
 from loadctl.core.follow import LEFT_SHARE, Allowance, awaited, in_force, may_switch
 from loadctl.core.judge import pace, spent
 from loadctl.core.needs import left_s, level, pressing
+from loadctl.core.rules import Load, Mode, Site
 from loadctl.core.surplus import least_w, own_w, served, tallied, used_share
-from loadctl.core.units import spell
-from loadctl.core.values import OFF, ON, Away, Holder, Load, Mark, Mode, Outcome, Site, Standing, Tick, Verdict, Wish
+from loadctl.core.values import OFF, ON, Away, Holder, Mark, Outcome, Standing, Tick, Verdict, Wish
 from loadctl.core.walk import Case
+from loadctl.telling.conditions import sentence as condition_sentence
+from loadctl.units import span, spell, watts
 
 
 class Saying(NamedTuple):
@@ -32,21 +33,6 @@ class Saying(NamedTuple):
     @property
     def sentence(self) -> str:
         return f"{self.head}: {self.clause}" if self.head else self.clause
-
-
-def watts(power_w: float) -> str:
-    """Spell a power: `1 210 W`."""
-    return f"{round(power_w):,} W".replace(",", " ")
-
-
-def span(seconds: float) -> str:
-    """Spell a duration: `45 s`, `3 min 20 s`, `2 h 05 min`."""
-    left = max(0, round(seconds))
-    if left < 120:
-        return f"{left} s"
-    if left < 3600:
-        return f"{left // 60} min" + (f" {left % 60} s" if left % 60 else "")
-    return f"{left // 3600} h {left % 3600 // 60:02d} min"
 
 
 def price(money: float) -> str:
