@@ -35,6 +35,10 @@ class Piece:
         share = min((now - self.start) / (self.reached - self.start), 1.0)
         return self.value + share * (self.to - self.value)
 
+    def moves(self, now: float) -> bool:
+        """Tell whether the value of now is on its way to another."""
+        return self.clear is not None or (self.to is not None and now < self.reached)
+
 
 @dataclass(slots=True)
 class Line:
@@ -45,13 +49,8 @@ class Line:
     _holds: list[Piece | None] = field(default_factory=list)
 
     def at(self, now: float, default: Value) -> Value:
-        piece = self._holding(now)
+        piece = self.holding(now)
         return default if piece is None else piece.at(now)
-
-    def moves(self, now: float) -> bool:
-        """Tell whether the value of now is on its way to another."""
-        piece = self._holding(now)
-        return piece is not None and (piece.clear is not None or (piece.to is not None and now < piece.reached))
 
     def first(self) -> Value:
         """Return the first value of all."""
@@ -68,7 +67,8 @@ class Line:
         if len(self.pieces) > MOST_PIECES:
             raise ValueError("that is repeated too often; write longer turns")
 
-    def _holding(self, now: float) -> Piece | None:
+    def holding(self, now: float) -> Piece | None:
+        """Return what holds at `now`, if anything does."""
         if not self._edges:
             self._cut()
         place = bisect_right(self._edges, now) - 1
@@ -83,6 +83,24 @@ class Line:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What is given between two edges of a day: only what is `moving` is another at each moment of it."""
+
+    steady: dict[Key, Value]
+    moving: dict[Key, Piece]
+
+    def at(self, key: Key, now: float, default: Value = None) -> Value:
+        """Return what holds at `now` (POSIX)."""
+        piece = self.moving.get(key)
+        return self.steady.get(key, default) if piece is None else piece.at(now)
+
+    def watts(self, what: str, now: float) -> float:
+        """Return a power; nothing where nothing was said."""
+        found = self.at((what, ""), now)
+        return found if isinstance(found, float) else 0.0
+
+
 @dataclass(slots=True)
 class Day:
     """All that is given: courses by key, what is so at one moment in order of time, what warms what."""
@@ -93,19 +111,13 @@ class Day:
     once: list[tuple[float, Once]] = field(default_factory=list)
     links: dict[str, Link] = field(default_factory=dict)
 
-    def at(self, what: str, of: str, now: float, default: Value = None) -> Value:
-        """Return what holds at `now` (POSIX)."""
-        line = self.lines.get((what, of))
-        return default if line is None else line.at(now, default)
-
-    def watts(self, what: str, now: float) -> float:
-        """Return a power; nothing where nothing was said."""
-        found = self.at(what, "", now)
-        return found if isinstance(found, float) else 0.0
-
-    def moves(self, now: float) -> bool:
-        """Tell whether something that is given is changing."""
-        return any(line.moves(now) for line in self.lines.values())
+    def stretch(self, now: float) -> Stretch:
+        """Return what is given from `now` on, until the next edge."""
+        held = [(key, piece) for key, line in self.lines.items() if (piece := line.holding(now)) is not None]
+        return Stretch(
+            {key: piece.at(now) for key, piece in held if not piece.moves(now)},
+            {key: piece for key, piece in held if piece.moves(now)},
+        )
 
     def edges(self) -> list[float]:
         """Return the moments at which something changes at once, in order."""

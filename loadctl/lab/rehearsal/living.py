@@ -10,14 +10,15 @@ from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import inf
 
 from loadctl.config import House
 from loadctl.controller import Controller, Decision, LoadState, Sample
 from loadctl.core.calendar import instant
 from loadctl.core.rules import Mode, Need
 from loadctl.core.values import AnyWish, Away, Boost, Command, ModeWish, Verdict, Wish
-from loadctl.lab.rehearsal.course import Day, boosts
-from loadctl.lab.rehearsal.given import Names
+from loadctl.lab.rehearsal.course import Day, Stretch, boosts
+from loadctl.lab.rehearsal.given import Key, Link, Names
 from loadctl.lab.rehearsal.household import HouseBattery, Machine, machine_of
 from loadctl.outlook.sun import daylight
 
@@ -37,6 +38,7 @@ LIVELY = frozenset(
         Verdict.SETTLING,
     }
 )
+METER, MAINS = ("meter", ""), ("mains", "")
 HELD = frozenset({Verdict.HELD_OFF, Verdict.HELD_ON})
 
 
@@ -76,120 +78,171 @@ def live(house: House, day: Day, stops: Collection[float], explain: Collection[f
     return _Life(house, day, stops, explain).live()
 
 
+@dataclass(slots=True)
+class _Part:
+    """A load's part in the day: the appliance, what it was told last, what it does now, what it has had so far."""
+
+    machine: Machine
+    link: Link | None
+    record: LoadRecord = field(default_factory=LoadRecord)
+    told: Command | None = None
+    draws_w: float = 0.0
+    on: bool = False
+    had_wh: float = 0.0
+    had_s: float = 0.0
+    starts: float = 0.0
+    bought_wh: float = 0.0
+
+    def live(self, at: float) -> LoadState:
+        state = self.machine.live(self.told, at)
+        on = state.on is True
+        self.starts += on and not self.on
+        self.draws_w, self.on = state.power_w or 0.0, on
+        return state
+
+    def note(self, said: Verdict) -> None:
+        record, told = self.record, self.told if self.on else None
+        record.on.append(self.on)
+        record.watts.append(self.draws_w)
+        record.amps.append(0.0 if told is None else told.amps or 0.0)
+        record.phases.append(0 if told is None else told.phases or 1)
+        record.said.append(said)
+        record.had_wh.append(self.had_wh)
+        record.had_s.append(self.had_s)
+        record.had_starts.append(self.starts)
+        record.bought_wh.append(self.bought_wh)
+
+    def go(self, seconds: float, bought_w: float) -> None:
+        """Let time pass in which so much of what it draws is bought."""
+        self.had_wh += self.draws_w * seconds / 3600
+        self.had_s += seconds if self.on else 0.0
+        self.bought_wh += bought_w * seconds / 3600
+        self.machine.go(seconds)
+
+
 class _Life:
     def __init__(self, house: House, day: Day, stops: Collection[float], explain: Collection[float]) -> None:
         self.house, self.day, self.explain = house, day, frozenset(explain)
         self.controller = Controller(house)
         self.edges = sorted({*day.edges(), *stops, *explain, day.end})
-        self.machines: dict[str, Machine] = {load.name: machine_of(load) for load in house.site.loads}
-        self.least_first = [load.name for load in reversed(house.site.loads)]
+        self.parts = {load.name: _Part(machine_of(load), day.links.get(load.name)) for load in house.site.loads}
+        self.least_first = [self.parts[load.name] for load in reversed(house.site.loads)]
         self.battery: HouseBattery | None = None
-        self.inputs = tuple(Names.of(house).inputs)
+        self.by_grid = ("grid", "") in day.lines
         self.levels: dict[str, float] = {}  # of the inputs that a load raises
-        self.told: dict[str, Command] = {}
-        self.record = Record(loads={name: LoadRecord() for name in self.machines})
+        self.stretch = Stretch({}, {})
+        self.record = Record(loads={name: part.record for name, part in self.parts.items()})
+        self._asked = [name for what, name in day.lines if what == "input"]
+        self._columns = {name: list[float | None]() for name in ("solar", "house", "grid", "battery", "net")}
+        self._inputs = {name: list[float | None]() for name in Names.of(house).inputs}
+        self.record.values = self._columns | self._inputs
         self._once = list(day.once)
-        self._sums = {name: [0.0, 0.0, 0.0, 0.0] for name in self.machines}
         self._imported_wh = self._exported_wh = 0.0
-        self._draws: dict[str, float] = {}
-        self._given: dict[tuple[str, str], object] = {}
+        self._given: dict[Key, object] = {}
         for (what, name), line in day.lines.items():
             if what == "plugged" and line.first() is True:
-                self.machines[name].set("plugged", False)  # a car that is plugged in later is not there before
+                self.parts[name].machine.set("plugged", False)  # a car that is plugged in later is not there before
 
     def live(self) -> Record:
-        at = self.day.start
+        at = edge = self.day.start
         last: tuple[Verdict, ...] = ()
+        drew: list[float] = []
         while True:
-            self._become(at)
-            states = {name: machine.live(self.told.get(name), at) for name, machine in self.machines.items()}
-            grid_w, sample = self._sample(at, states)
-            self.controller.ask(*self._wishes(at))
+            if at >= edge:
+                self.stretch = self.day.stretch(at)
+                self._become(at)
+                self.controller.ask(*self._wishes(at))
+                edge = next((edge for edge in self.edges if edge > at), inf)
+            elif self.stretch.moving:
+                self._become(at)
+            states = {name: part.live(at) for name, part in self.parts.items()}
+            draws = [part.draws_w for part in self.parts.values()]
+            grid_w, sample = self._sample(at, sum(draws))
             decision = self.controller.step(sample, states)
-            self.told |= {command.load: command for command in decision.commands}
-            said = self._note(at, states, decision)
+            for command in decision.commands:
+                self.parts[command.load].told = command
+            said = decision.words
+            self._note(at, decision)
             if at >= self.day.end:
                 return self.record
-            draws = {name: state.power_w or 0.0 for name, state in states.items()}
-            lively = decision.commands or said != last or draws != self._draws or not LIVELY.isdisjoint(said)
-            last, self._draws = said, draws
-            still = not any(draws.values()) and HELD.isdisjoint(said) and not self.day.moves(at)
+            lively = decision.commands or said != last or draws != drew or not LIVELY.isdisjoint(said)
+            last, drew = said, draws
+            still = not self.stretch.moving and not any(draws) and HELD.isdisjoint(said)
             pace_s = 1.0 if lively else STILL_S if still else CALM_S
-            until = (at // pace_s + 1) * pace_s
-            until = min(until, self.edges[bisect_right(self.edges, at)])
-            self._pass(until - at, states, grid_w)
+            until = min((at // pace_s + 1) * pace_s, edge)
+            self._pass(until - at, grid_w)
             at = until
 
     def _become(self, at: float) -> None:
         """Let be so what is given for this moment."""
-        day = self.day
-        for name, machine in self.machines.items():
-            for what in ("draws", "plugged"):
-                value = day.at(what, name, at)
-                if value is not None and self._given.get((what, name)) != value:
-                    self._given[what, name] = value
-                    machine.set(what, float(value))
-        for link in day.links.values():
-            value = day.at("input", link.input, at)
+        now = self.stretch
+        for key in (*now.steady, *now.moving):
+            what, name = key
+            if what in ("draws", "plugged"):
+                value = now.at(key, at)
+                if value is not None and self._given.get(key) != value:
+                    self._given[key] = value
+                    self.parts[name].machine.set(what, float(value))
+        for link in self.day.links.values():
+            value = now.at(("input", link.input), at)
             if isinstance(value, float) and self._given.get(("input", link.input)) != value:
                 self._given["input", link.input] = value
-                self._level(link.load, link.input, value)
+                self._level(link, value)
         while self._once and self._once[0][0] <= at:
             once = self._once.pop(0)[1]
             what, name = once.key
             if not isinstance(once.value, float):
                 continue
             if name:
-                self.machines[name].set(what, once.value)
+                self.parts[name].machine.set(what, once.value)
             else:
                 self.battery = self.battery or HouseBattery()
                 self.battery.set(what, once.value)
 
-    def _level(self, load: str, name: str, value: float) -> None:
-        self.levels[name] = value
-        capacity_wh = self.day.links[load].capacity_wh
-        if capacity_wh is not None:
-            self.machines[load].set("lacks", capacity_wh * (100 - value) / 100)
+    def _level(self, link: Link, value: float) -> None:
+        self.levels[link.input] = value
+        if link.capacity_wh is not None:
+            self.parts[link.load].machine.set("lacks", link.capacity_wh * (100 - value) / 100)
 
-    def _sample(self, at: float, states: dict[str, LoadState]) -> tuple[float, Sample]:
-        day = self.day
-        own_w = sum(state.power_w or 0.0 for state in states.values())
-        by_grid = ("grid", "") in day.lines
-        solar_w, house_w = day.watts("solar", at), day.watts("house", at)
-        net_w = own_w + (day.watts("grid", at) if by_grid else house_w - solar_w)
-        battery_w = None if self.battery is None else self.battery.live(net_w)
-        grid_w = net_w - (battery_w or 0.0)
-        known = day.at("meter", "", at, True) is True
+    def _sample(self, at: float, own_w: float) -> tuple[float, Sample]:
+        now, by_grid, battery = self.stretch, self.by_grid, self.battery
+        solar_w, house_w = now.watts("solar", at), now.watts("house", at)
+        others_w = now.watts("grid", at) if by_grid else house_w - solar_w
+        battery_w = None if battery is None else battery.live(own_w + others_w)
+        grid_w = own_w + others_w - (battery_w or 0.0)
+        known = now.at(METER, at, True) is True
+        soc_pct = None if battery is None else battery.soc_pct
+        inputs = self._told(at)
         sample = Sample(
-            at=at - day.start,
+            at=at - self.day.start,
             wall=datetime.fromtimestamp(at, self.house.zone),
             grid_w=grid_w if known else None,
             pv_w=solar_w if known and not by_grid else None,
             load_w=house_w + own_w if known and not by_grid else None,
             battery_w=battery_w if known else None,
-            soc_pct=self.battery.soc_pct if known and self.battery else None,
-            grid_up=False if day.at("mains", "", at, True) is False else None,
-            inputs=self._inputs(at),
+            soc_pct=soc_pct if known else None,
+            grid_up=False if now.at(MAINS, at, True) is False else None,
+            inputs=inputs,
         )
-        values = {"solar": None if by_grid else solar_w, "house": None if by_grid else house_w, "grid": grid_w}
-        values |= {"battery": self.battery.soc_pct if self.battery else None, "net": net_w - own_w}
-        for name, value in (values | {name: sample.inputs.get(name) for name in self.inputs}).items():
-            self.record.values.setdefault(name, []).append(value)
+        shown = (None if by_grid else solar_w, None if by_grid else house_w, grid_w, soc_pct, others_w)
+        for column, value in zip(self._columns.values(), shown, strict=True):
+            column.append(value)
+        for name, column in self._inputs.items():
+            column.append(inputs.get(name))
         return grid_w, sample
 
-    def _inputs(self, at: float) -> dict[str, float]:
+    def _told(self, at: float) -> dict[str, float]:
+        """Return what the inputs tell."""
         found = {}
-        for what, name in self.day.lines:
-            if what == "input":
-                value = self.levels[name] if name in self.levels else self.day.at("input", name, at)
-                if isinstance(value, float):
-                    found[name] = value
+        for name in self._asked:
+            value = self.levels[name] if name in self.levels else self.stretch.at(("input", name), at)
+            if isinstance(value, float):
+                found[name] = value
         return found
 
     def _wishes(self, at: float) -> Sequence[AnyWish]:
         wishes: list[AnyWish] = []
-        for (what, name), line in self.day.lines.items():
-            value = line.at(at, None)
+        for (what, name), value in self.stretch.steady.items():
             if what == "hand" and isinstance(value, bool):
                 wishes.append(Wish(name, value))
             elif what == "mode" and isinstance(value, str):
@@ -207,42 +260,26 @@ class _Life:
         suns = {day: daylight(day, self.house.zone, place)} if place else {}
         return instant(need.by, day, self.house.zone, suns)
 
-    def _note(self, at: float, states: dict[str, LoadState], decision: Decision) -> tuple[Verdict, ...]:
-        record = self.record
+    def _note(self, at: float, decision: Decision) -> None:
+        record, parts = self.record, self.parts
         record.times.append(at)
         record.imported_wh.append(self._imported_wh)
         record.exported_wh.append(self._exported_wh)
-        verdicts = decision.verdicts
-        for name, state in states.items():
-            load, told, sums = record.loads[name], self.told.get(name), self._sums[name]
-            on = bool(state.on)
-            sums[2] += on and not (load.on and load.on[-1])
-            load.on.append(on)
-            load.watts.append(state.power_w or 0.0)
-            load.amps.append((told.amps or 0.0) if told is not None and on else 0.0)
-            load.phases.append((told.phases or 1) if told is not None and on else 0)
-            load.said.append(verdicts[name].word)
-            for column, total in zip((load.had_wh, load.had_s, load.had_starts, load.bought_wh), sums, strict=True):
-                column.append(total)
-            if at in self.explain:
-                record.sentences[at, name] = verdicts[name].sentence
-        return tuple(said.word for said in verdicts.values())
+        for load, word in zip(decision.loads, decision.words, strict=True):
+            parts[load.name].note(word)
+        if at in self.explain:
+            record.sentences |= {(at, name): said.sentence for name, said in decision.verdicts.items()}
 
-    def _pass(self, seconds: float, states: dict[str, LoadState], grid_w: float) -> None:
+    def _pass(self, seconds: float, grid_w: float) -> None:
         bought_w = max(0.0, grid_w)
         self._imported_wh += bought_w * seconds / 3600
         self._exported_wh += max(0.0, -grid_w) * seconds / 3600
-        for name in self.least_first:  # what is bought is bought for the least important first
-            watts, sums = states[name].power_w or 0.0, self._sums[name]
-            part_w = min(watts, bought_w)
+        for part in self.least_first:  # what is bought is bought for the least important first
+            part_w = min(part.draws_w, bought_w)
             bought_w -= part_w
-            sums[0] += watts * seconds / 3600
-            sums[1] += seconds if states[name].on else 0.0
-            sums[3] += part_w * seconds / 3600
-            link = self.day.links.get(name)
+            part.go(seconds, part_w)
+            link = part.link
             if link is not None and link.input in self.levels:
-                self.levels[link.input] += watts * seconds / 3600 / link.wh_per_unit
-        for machine in self.machines.values():
-            machine.go(seconds)
+                self.levels[link.input] += part.draws_w * seconds / 3600 / link.wh_per_unit
         if self.battery is not None:
             self.battery.go(seconds)
