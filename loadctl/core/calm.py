@@ -9,12 +9,11 @@ tick longer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, replace
-from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from loadctl.core.calendar import midnight, opening
 from loadctl.core.conditions import names
+from loadctl.core.each_tick import replace
 from loadctl.core.judge import A_MOMENT_S
 from loadctl.core.needs import left_s, margin_s
 from loadctl.core.rules import Load, Site
@@ -133,17 +132,12 @@ def _held(
     """Return the standings with one more reading for which their conditions held, or did not."""
     found = list(standings)
     for place, limit_s, grows in holds:
-        values = list(_VALUES(found[place]))
-        held_s = values[_HELD_S] + elapsed_s if grows else values[_HELD_S] - elapsed_s
+        standing = found[place]
+        held_s = standing.held_s + elapsed_s if grows else standing.held_s - elapsed_s
         if held_s >= limit_s if grows else held_s <= limit_s:
             return None
-        values[_HELD_S], values[_HELD_AT] = held_s, read_at if grows else None
-        found[place] = Standing(*values)
+        found[place] = replace(standing, held_s=held_s, held_at=read_at if grows else None)
     return tuple(found)
-
-
-_FIELDS = [field.name for field in fields(Standing)]
-_VALUES, _HELD_S, _HELD_AT = attrgetter(*_FIELDS), _FIELDS.index("held_s"), _FIELDS.index("held_at")
 
 
 def held_still(site: Site, before: State, outcome: Outcome) -> tuple[Hold, ...] | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from loadctl.core.absorb import absorb, change, fail
 from loadctl.core.calm import PROBES_W, Hold, again, held_still, rest
+from loadctl.core.each_tick import replace
 from loadctl.core.judge import Sight
 from loadctl.core.needs import marked
 from loadctl.core.plan import EVERY_S as PLAN_EVERY_S
