@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from loadctl.core.appliance import draws_nothing, least_w
 from loadctl.core.rules import Load
-from loadctl.core.surplus import draws_nothing, least_w
 from loadctl.drivers import Finding, Level
 from loadctl.units import spell
 

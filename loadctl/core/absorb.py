@@ -6,9 +6,9 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from loadctl.core.appliance import own_w, tallied, used_share
 from loadctl.core.lifecycle import advance
 from loadctl.core.rules import Load
-from loadctl.core.surplus import own_w, tallied, used_share
 from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Report, Source, Standing
 
 PATIENCE = 3  # read-backs in a row that may fail before a load is lost from sight

@@ -47,6 +47,13 @@ def opening(window: Window, day: int, zone: tzinfo, daylight: Mapping[int, Dayli
     return (start, end) if start < end else None
 
 
+def zone_of(wall: datetime) -> tzinfo:
+    """Return the site's time zone. Raises ValueError where the time has none."""
+    if wall.tzinfo is None:
+        raise ValueError("the site's time has a zone")
+    return wall.tzinfo
+
+
 def midnight(wall: datetime) -> float:
     """Return the end of the day (POSIX)."""
     return datetime.combine(wall.date() + timedelta(days=1), time(), wall.tzinfo).timestamp()
@@ -59,9 +66,7 @@ def is_open(windows: Sequence[Window], wall: datetime, daylight: Mapping[int, Da
 
 def opens_at(windows: Sequence[Window], wall: datetime, daylight: Mapping[int, Daylight]) -> float | None:
     """Return when the next hours begin (POSIX); None: not within a year."""
-    zone, now, today = wall.tzinfo, wall.timestamp(), wall.toordinal()
-    if zone is None:
-        raise ValueError("the site's time has a zone")
+    zone, now, today = zone_of(wall), wall.timestamp(), wall.toordinal()
     for day in range(today - 1, today + 367):
         # hours that begin before sunrise may begin before others of the evening before
         hours = [opening(window, near, zone, daylight) for window in windows for near in (day, day + 1)]
@@ -79,9 +84,7 @@ def _is_open(window: Window, wall: datetime, daylight: Mapping[int, Daylight]) -
         if start < end:
             return start <= face < end and _has(window, today)
         return (start <= face and _has(window, today)) or (face < end and _has(window, today - 1))
-    zone, now = wall.tzinfo, wall.timestamp()
-    if zone is None:
-        raise ValueError("the site's time has a zone")
+    zone, now = zone_of(wall), wall.timestamp()
     for day in (today - 1, today, today + 1):  # hours that begin before sunrise may begin on the evening before
         hours = opening(window, day, zone, daylight)
         if hours is not None and hours[0] <= now < hours[1]:

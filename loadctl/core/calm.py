@@ -8,20 +8,23 @@ tick longer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple, Protocol
 
-from loadctl.core.calendar import midnight, opening
+from loadctl.core.appliance import daily_left, own_w
+from loadctl.core.calendar import midnight, opening, zone_of
 from loadctl.core.conditions import names
 from loadctl.core.each_tick import replace
 from loadctl.core.judge import A_MOMENT_S
 from loadctl.core.needs import left_s, margin_s
+from loadctl.core.plan import EVERY_S
 from loadctl.core.rules import Load, Site
-from loadctl.core.surplus import tallied
-from loadctl.core.values import OFF, ON, AnyWish, Input, Outcome, Outlook, Plan, Sample, Standing, State, Tick, Verdict
+from loadctl.core.values import OFF, ON, AnyWish, Input, Mark, Outcome, Outlook, Plan, Standing, State, Tick, Verdict
 
 SET_S = 1.0  # by which two clocks may drift apart and nobody has set one
-PROBES_W = (400.0, 50.0)
+FAR_W, NEAR_W = 400.0, 50.0  # other readings that are tried
+
+Think = Callable[[Site, State, Tick], Outcome]
 
 
 class Hold(NamedTuple):
@@ -140,59 +143,36 @@ def _held(
     return tuple(found)
 
 
-def held_still(site: Site, before: State, outcome: Outcome) -> tuple[Hold, ...] | None:
-    """Return the hold times that will go on as in this tick, None if it has changed anything else."""
-    after = outcome.state
-    if outcome.commands or after.blind_since is not None or after.outage_since is not None or after.day != before.day:
-        return None
-    if after.plans is not before.plans or len(before.standings) != len(after.standings):
-        return None
-    holds = []
-    for index, (one, other) in enumerate(zip(before.standings, after.standings, strict=True)):
-        if other.phase is not OFF and other.phase is not ON:
-            return None
-        if other.settled_at is not None or other.shown_at is not None or other.was_on is None:
-            return None
-        if other.command_id is not None:
-            return None
-        if one is other:
-            continue
-        if other != replace(one, held_s=other.held_s, held_at=other.held_at):
-            return None
-        load, grows = site.loads[index], other.held_at is not None
-        if load.keen and other.phase is ON:
-            return None  # how fast it grows depends on the reading
-        for_s = load.start_for_s if other.phase is OFF else load.stop_for_s
-        if grows or other.held_s > 0:
-            holds.append(Hold(index, max(for_s, A_MOMENT_S) if grows else 0.0, grows))
-    return tuple(holds)
+def calmed(site: Site, state: State, tick: Tick, outcome: Outcome, think: Think) -> Outcome:
+    """Return the outcome that remembers for which ticks it is decided again; `think` decides one from the beginning."""
+    sample = tick.sample
+    # A repeated reading starts nothing, so it tells nothing of what a fresh one would.
+    fresh = sample is not None and (state.sample_at is None or sample.read_at > state.sample_at)
+    holds = _held_still(site, state, outcome) if fresh else None
+    if sample is None or sample.grid_w is None or holds is None:
+        return outcome if outcome.state.calm is None else outcome._replace(state=replace(outcome.state, calm=None))
 
+    grid_w, after = sample.grid_w, outcome.state
 
-def rest(
-    site: Site,
-    tick: Tick,
-    sample: Sample,
-    outcome: Outcome,
-    holds: tuple[Hold, ...],
-    low_w: float,
-    high_w: float,
-    plan_s: float,
-) -> State:
-    """Return the outcome's state, from which ticks like this one are decided at once. `plan_s`: between two plans."""
+    def reach_w(*probes_w: float) -> float:
+        """Return the reading furthest to one side at which everything would be decided as in `outcome`."""
+        for probe_w in probes_w:
+            would = think(site, state, replace(tick, sample=replace(sample, grid_w=grid_w + probe_w)))
+            if would.verdicts == outcome.verdicts and _held_still(site, state, would) == holds:
+                return grid_w + probe_w
+        return grid_w
+
+    asks = _asked(site, after)
     priced = any(
-        load.worth is not None or load.thrifty or standing.marks for load, standing in _pairs(site, outcome.state)
+        load.worth is not None or load.thrifty or standing.marks
+        for load, standing in zip(site.loads, after.standings, strict=True)
     )
-    asks = _asked(site, outcome.state)
-    until = min(_turns(site, outcome.state, tick, plan_s))
-    if asks:
-        ends = (known.read_at + known.max_age_s for name, known in tick.inputs.items() if name in asks)
-        until = min([until, *(end for end in ends if end > tick.at)])
     calm = Calm(
-        low_w,
-        high_w,
+        reach_w(-FAR_W, -NEAR_W),
+        reach_w(FAR_W, NEAR_W),
         tick.wall.timestamp() - tick.at,
-        until - A_MOMENT_S,
-        sample.grid_w or 0.0,
+        min(moment for moment in _turns(site, after, tick, asks) if moment > tick.at) - A_MOMENT_S,
+        grid_w,
         sample.battery_w,
         sample.soc_pct,
         sample.grid_up,
@@ -206,11 +186,33 @@ def rest(
         outcome.spare_w,
         holds,
     )
-    return replace(outcome.state, calm=calm)
+    return outcome._replace(state=replace(after, calm=calm))
 
 
-def _pairs(site: Site, state: State) -> Iterator[tuple[Load, Standing]]:
-    return zip(site.loads, state.standings, strict=True)
+def _held_still(site: Site, before: State, outcome: Outcome) -> tuple[Hold, ...] | None:
+    """Return the hold times that will go on as in this tick, None if it has changed anything else."""
+    after = outcome.state
+    if outcome.commands or after.blind_since is not None or after.outage_since is not None or after.day != before.day:
+        return None
+    if after.plans is not before.plans or len(before.standings) != len(after.standings):
+        return None
+    holds = []
+    for index, (one, other) in enumerate(zip(before.standings, after.standings, strict=True)):
+        if other.was_on is None or (other.phase is not OFF and other.phase is not ON):
+            return None
+        if other.settled_at is not None or other.shown_at is not None or other.command_id is not None:
+            return None
+        if one is other:
+            continue
+        if other != replace(one, held_s=other.held_s, held_at=other.held_at):
+            return None
+        load, grows = site.loads[index], other.held_at is not None
+        if load.keen and other.phase is ON:
+            return None  # how fast it grows depends on the reading
+        for_s = load.start_for_s if other.phase is OFF else load.stop_for_s
+        if grows or other.held_s > 0:
+            holds.append(Hold(index, max(for_s, A_MOMENT_S) if grows else 0.0, grows))
+    return tuple(holds)
 
 
 def _asked(site: Site, state: State) -> frozenset[str]:
@@ -228,20 +230,25 @@ def _same_prices(one: Outlook, other: Outlook) -> bool:
     )
 
 
-def _turns(site: Site, state: State, tick: Tick, plan_s: float) -> Iterator[float]:
-    """Yield the moments (monotonic) at which time alone could change what is decided."""
-    at, now = tick.at, tick.wall.timestamp()
-    yield at + midnight(tick.wall) - now
+def _turns(site: Site, state: State, tick: Tick, asks: frozenset[str]) -> Iterator[float]:
+    """Yield the moments (monotonic) at which time alone could change what is decided; those that are over, too."""
+    at, lead = tick.at, tick.wall.timestamp() - tick.at
+    yield midnight(tick.wall) - lead
     if state.planned_at is not None:
-        yield state.planned_at + plan_s
-    for wish in tick.wishes:
-        if wish.until is not None:
-            yield wish.until
-    for index, (load, standing) in enumerate(_pairs(site, state)):
-        yield from (moment for moment in _moments(load, standing) if moment > at)
-        yield from (at + turn - now for turn in _hours(load, tick) if turn > now)
-        yield from _needed(load, standing, state.plans[index] if state.plans else Plan(), tick)
-        yield from _had_enough(load, standing, at)
+        yield state.planned_at + EVERY_S
+    yield from (wish.until for wish in tick.wishes if wish.until is not None)
+    yield from (known.read_at + known.max_age_s for name, known in tick.inputs.items() if name in asks)
+    for index, (load, standing) in enumerate(zip(site.loads, state.standings, strict=True)):
+        yield from _moments(load, standing)
+        yield from (turn - lead for turn in _hours(load, tick))
+        for mark in standing.marks:
+            yield from _needed(load, standing, mark, state.plan(index), tick)
+        if standing.phase is ON:
+            still_s, still_wh = daily_left(load, standing, at)
+            draws_w = own_w(load, standing)
+            yield at + still_s
+            if draws_w > 0:
+                yield at + still_wh * 3600 / draws_w
 
 
 def _moments(load: Load, standing: Standing) -> Iterator[float]:
@@ -256,39 +263,19 @@ def _moments(load: Load, standing: Standing) -> Iterator[float]:
 
 
 def _hours(load: Load, tick: Tick) -> Iterator[float]:
-    if tick.wall.tzinfo is None:
-        return
+    today = tick.wall.toordinal()
     for window in load.windows:
-        for day in (tick.wall.toordinal() - 1, tick.wall.toordinal(), tick.wall.toordinal() + 1):
-            hours = opening(window, day, tick.wall.tzinfo, tick.outlook.daylight)
-            if hours is not None:
-                yield from hours
+        for day in (today - 1, today, today + 1):
+            yield from opening(window, day, zone_of(tick.wall), tick.outlook.daylight) or ()
 
 
-def _needed(load: Load, standing: Standing, plan: Plan, tick: Tick) -> Iterator[float]:
+def _needed(load: Load, standing: Standing, mark: Mark, plan: Plan, tick: Tick) -> Iterator[float]:
     """Yield when a need's period ends, when it comes to its last moment, and when it could be met."""
-    at, now = tick.at, tick.wall.timestamp()
-    for mark in standing.marks:
-        still_s = left_s(load, standing, mark, at, tick.inputs, plan)
-        yield at + mark.due - now
-        if still_s > 0:
-            yield at + still_s
-            if not mark.forced:
-                yield at + mark.due - now - still_s - margin_s(load, standing, still_s)
-                yield from (at + start - now for due, start in plan.starts if due == mark.due)
-
-
-def _had_enough(load: Load, standing: Standing, at: float) -> Iterator[float]:
-    """Yield when it will have had its daily maximum; afterwards it stays so."""
-    if standing.phase is not ON or (load.daily_runtime_s is None and load.daily_energy_wh is None):
-        return
-    had, before = tallied(load, standing, at), standing.today
-    if load.daily_runtime_s is not None:
-        still_s = load.daily_runtime_s - (had.runtime_s - before.runtime_s)
-        if still_s > 0:
-            yield at + still_s
-    if load.daily_energy_wh is not None:
-        an_hour_on = tallied(load, standing, at + 3600.0).energy_wh - had.energy_wh
-        left_wh = load.daily_energy_wh - (had.energy_wh - before.energy_wh)
-        if left_wh > 0:
-            yield at + left_wh * 3600 / an_hour_on if an_hour_on > 0 else at + 3600.0
+    at, lead = tick.at, tick.wall.timestamp() - tick.at
+    still_s = left_s(load, standing, mark, at, tick.inputs, plan)
+    yield mark.due - lead
+    if still_s > 0:
+        yield at + still_s
+        if not mark.forced:
+            yield mark.due - lead - still_s - margin_s(load, standing, still_s)
+            yield from (start - lead for due, start in plan.starts if due == mark.due)

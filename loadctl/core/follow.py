@@ -15,9 +15,9 @@ from dataclasses import replace
 from math import floor, inf
 from typing import NamedTuple
 
+from loadctl.core.appliance import own_w, used_share
 from loadctl.core.judge import Sight
 from loadctl.core.rules import Follow, Load, Range
-from loadctl.core.surplus import own_w, used_share
 from loadctl.core.values import ON, Standing
 
 RISE_SHARE = 0.25  # of a step that must be free beyond it, so that a trembling surplus changes nothing

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from loadctl.core.appliance import draws_nothing, own_w, rested, served
 from loadctl.core.rules import Load, Mode
-from loadctl.core.surplus import draws_nothing, own_w, rested, served
 from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Standing, Verdict
 
 KEEN_W = 700.0  # with so much short the time to stop passes as usual: in a minute 0.012 kWh, half a start's wear

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from loadctl.core.appliance import draws_nothing, full_w, own_w, tallied
 from loadctl.core.calendar import DAY_S, in_season, instant
 from loadctl.core.rules import Load, Need
-from loadctl.core.surplus import draws_nothing, full_w, own_w, tallied
 from loadctl.core.values import ON, Boost, Input, Mark, Plan, Standing, Tick
 
 MARGIN_S = 60.0  # a relay, a reading and a tick take their time

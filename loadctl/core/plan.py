@@ -16,10 +16,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from loadctl.core.appliance import full_w, least_w, tallied
 from loadctl.core.calendar import is_open, midnight
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, done, left_s
 from loadctl.core.rules import Load, Site
-from loadctl.core.surplus import full_w, least_w, tallied
 from loadctl.core.terms import price_of
 from loadctl.core.values import ON, Mark, Plan, Slot, Standing, Tick
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from loadctl.core.absorb import absorb, change, fail
-from loadctl.core.calm import PROBES_W, Hold, again, held_still, rest
+from loadctl.core.appliance import draws_nothing, tallied
+from loadctl.core.asked import Asked
+from loadctl.core.calm import again, calmed
 from loadctl.core.each_tick import replace
 from loadctl.core.judge import Sight
 from loadctl.core.needs import marked
-from loadctl.core.plan import EVERY_S as PLAN_EVERY_S
-from loadctl.core.plan import plan
+from loadctl.core.plan import EVERY_S, plan
 from loadctl.core.rules import Load, Site
-from loadctl.core.surplus import charged, draws_nothing, take_stock, tallied
+from loadctl.core.surplus import charged, take_stock
 from loadctl.core.values import ON, STARTING, STOPPING, Holder, Outcome, Sample, Standing, State, Tally, Tick
-from loadctl.core.walk import NO_PLAN, Asked, walk
+from loadctl.core.walk import walk
 
 DOUBTFUL_YEAR = 2001  # a clock before it was never set: no day begins and no need ends by it
 LEARNS_SLOWLY = 0.3
@@ -34,31 +35,7 @@ def reordered(state: State, old: Site, new: Site) -> State:
 
 def step(site: Site, state: State, tick: Tick) -> Outcome:
     """Decide one tick. Pure: the same site, state and tick give the same outcome."""
-    found = again(state, tick)
-    if found is not None:
-        return found
-    outcome = think(site, state, tick)
-    sample = tick.sample
-    # A repeated reading starts nothing, so it tells nothing of what a fresh one would.
-    fresh = sample is not None and (state.sample_at is None or sample.read_at > state.sample_at)
-    holds = held_still(site, state, outcome) if fresh else None
-    if sample is None or sample.grid_w is None or holds is None:
-        return outcome if outcome.state.calm is None else outcome._replace(state=replace(outcome.state, calm=None))
-    low_w, high_w = (_alike(site, state, tick, sample, outcome, holds, sign) for sign in (-1.0, 1.0))
-    return outcome._replace(state=rest(site, tick, sample, outcome, holds, low_w, high_w, PLAN_EVERY_S))
-
-
-def _alike(
-    site: Site, state: State, tick: Tick, sample: Sample, outcome: Outcome, holds: tuple[Hold, ...], sign: float
-) -> float:
-    """Return how far the reading could lie to one side and everything be decided as in `outcome`."""
-    grid_w = sample.grid_w or 0.0
-    for probe_w in PROBES_W:
-        other = replace(tick, sample=replace(sample, grid_w=grid_w + sign * probe_w))
-        would = think(site, state, other)
-        if would.verdicts == outcome.verdicts and held_still(site, state, would) == holds:
-            return grid_w + sign * probe_w
-    return grid_w
+    return again(state, tick) or calmed(site, state, tick, think(site, state, tick), think)
 
 
 def think(site: Site, state: State, tick: Tick) -> Outcome:
@@ -73,18 +50,17 @@ def think(site: Site, state: State, tick: Tick) -> Outcome:
         if sight.fresh:
             _settle(site, standings, sample)
         stock = take_stock(site, standings, asked.kept, sample, sample.grid_w, at)
-        if _plan_is_old(site, state, standings, tick):
-            base_w = sample.grid_w - stock.own_w
-            plans = plan(site, standings, tick, away=asked.away, base_w=base_w)
-            state = replace(state, plans=plans, planned_at=at)
+        state = _planned(site, state, standings, tick, away=asked.away, base_w=sample.grid_w - stock.own_w)
     return walk(site, state, tick, standings, sight, stock, asked)
 
 
-def _plan_is_old(site: Site, state: State, standings: list[Standing], tick: Tick) -> bool:
-    """Tell whether it is time to plan; a site without needs has nothing to plan."""
+def _planned(site: Site, state: State, standings: list[Standing], tick: Tick, *, away: bool, base_w: float) -> State:
+    """Return the state with a plan that is not too old; a site without needs has nothing to plan."""
     if not any(standing.marks or load.thrifty for load, standing in zip(site.loads, standings, strict=True)):
-        return any(plan_ != NO_PLAN for plan_ in state.plans)
-    return state.planned_at is None or not 0 <= tick.at - state.planned_at < PLAN_EVERY_S
+        return replace(state, plans=(), planned_at=None) if state.plans else state
+    if state.planned_at is not None and 0 <= tick.at - state.planned_at < EVERY_S:
+        return state
+    return replace(state, plans=plan(site, standings, tick, away=away, base_w=base_w), planned_at=tick.at)
 
 
 def _kept(site: Site, state: State, tick: Tick, asked: Asked) -> list[Standing]:
@@ -110,8 +86,7 @@ def _kept(site: Site, state: State, tick: Tick, asked: Asked) -> list[Standing]:
             standing = new_day_of(load, standing, at)  # noqa: PLW2901
         boosts = asked.boosts.get(load.name, ())
         if (load.needs or boosts or standing.marks) and tick.wall.year >= DOUBTFUL_YEAR:
-            plan_ = state.plans[index] if state.plans else NO_PLAN
-            standing = marked(load, standing, boosts, plan_, tick, away=asked.away)  # noqa: PLW2901
+            standing = marked(load, standing, boosts, state.plan(index), tick, away=asked.away)  # noqa: PLW2901
         if tick.sample is not None:
             standing = charged(load, standing, tick.sample.soc_pct)  # noqa: PLW2901
         standings[index] = standing

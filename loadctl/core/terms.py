@@ -10,8 +10,8 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
+from loadctl.core.appliance import least_w
 from loadctl.core.rules import Load
-from loadctl.core.surplus import least_w
 from loadctl.core.values import Outlook, Plan
 
 

@@ -312,6 +312,9 @@ class Plan:
     full_w: float | None = None
 
 
+NO_PLAN = Plan()
+
+
 @each_tick(frozen=True, slots=True)
 class Standing:
     """What is remembered of one load. A new one only on change.
@@ -392,6 +395,10 @@ class State:
     plans: tuple[Plan, ...] = ()  # empty: nothing planned yet
     planned_at: float | None = None
     calm: Any = field(default=None, compare=False, repr=False)  # calm.Calm: only ever saves thinking
+
+    def plan(self, index: int) -> Plan:
+        """Return what was planned for a load."""
+        return self.plans[index] if self.plans else NO_PLAN
 
 
 class Outcome(NamedTuple):

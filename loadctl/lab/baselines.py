@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from loadctl.controller import LoadState, Sample
+from loadctl.core.appliance import least_w
 from loadctl.core.rules import Load
-from loadctl.core.surplus import least_w
 from loadctl.core.values import Command
 from loadctl.lab.replay import METER_S
 

@@ -21,8 +21,8 @@ from rich.table import Table
 from rich.text import Text
 
 from loadctl.config import load as read_rules
+from loadctl.core.appliance import own_w, tallied
 from loadctl.core.rules import Site
-from loadctl.core.surplus import own_w, tallied
 from loadctl.core.values import ON, STOPPING, Outcome, Tick, Verdict
 from loadctl.drivers import Shared
 from loadctl.lab import yesterday

@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from loadctl.controller import LoadState, Sample
+from loadctl.core.appliance import least_w
 from loadctl.core.calendar import is_open
 from loadctl.core.rules import Load
-from loadctl.core.surplus import least_w
 from loadctl.core.values import Command
 from loadctl.errors import LoadctlError
 from loadctl.lab.baselines import NOTHING, VOLTS, Wishes

@@ -7,10 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loadctl.config.dates import clock, spell_length
+from loadctl.core.appliance import tallied
 from loadctl.core.calendar import DAY_S, instant
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, left_s
 from loadctl.core.rules import Clock, Level, Load, Mode, Need
-from loadctl.core.surplus import tallied
 from loadctl.core.values import OFF, Away, Boost, Mark, Standing, Wish
 from loadctl.errors import LoadctlError
 from loadctl.service.hands import People, find, mode_of, released, without

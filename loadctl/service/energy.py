@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
+from loadctl.core.appliance import own_w, tallied
 from loadctl.core.rules import Site
-from loadctl.core.surplus import own_w, tallied
 from loadctl.core.values import ON, Outcome, Tick
 
 

@@ -14,8 +14,8 @@ from itertools import chain
 from math import inf
 from types import MappingProxyType
 
+from loadctl.core.appliance import own_w, tallied
 from loadctl.core.rules import Site
-from loadctl.core.surplus import own_w, tallied
 from loadctl.core.values import ON, STOPPING, Outcome, Phase, Sample, Tally, Tick, Verdict
 from loadctl.service.energy import Origin
 

@@ -20,8 +20,8 @@ from types import MappingProxyType
 from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
+from loadctl.core.appliance import tallied
 from loadctl.core.rules import Site
-from loadctl.core.surplus import tallied
 from loadctl.core.values import AnyWish, Outcome, Report, State, Tick
 from loadctl.drivers import Clock
 from loadctl.service.energy import Origin, Session

@@ -19,8 +19,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 
 import loadctl
+from loadctl.core.appliance import tallied
 from loadctl.core.rules import Load
-from loadctl.core.surplus import tallied
 from loadctl.core.values import OFF, ON, Away, Outcome, Phase, Plan, Standing, Tick, Verdict
 from loadctl.service.daemon import Daemon
 from loadctl.service.energy import Origin

@@ -8,12 +8,12 @@ from datetime import datetime
 from math import inf, isfinite
 from typing import NamedTuple
 
+from loadctl.core.appliance import daily_left, least_w, own_w, served, tallied, used_share
 from loadctl.core.calendar import midnight, opens_at
 from loadctl.core.follow import LEFT_SHARE, Allowance, awaited, in_force, may_switch
 from loadctl.core.judge import pace, spent
 from loadctl.core.needs import left_s, level, pressing
 from loadctl.core.rules import Load, Mode, Site
-from loadctl.core.surplus import least_w, own_w, served, tallied, used_share
 from loadctl.core.values import OFF, ON, Away, Holder, Mark, Outcome, Standing, Tick, Verdict, Wish
 from loadctl.core.walk import Case
 from loadctl.telling.conditions import sentence as condition_sentence
@@ -210,13 +210,11 @@ def _unmet(f: Facts) -> Saying:
 
 
 def _enough(f: Facts) -> Saying:
-    load, had, before = f.load, tallied(f.load, f.case.standing, f.tick.at), f.case.standing.today
-    parts = []
-    if load.daily_runtime_s is not None:
-        parts.append(f"{span(had.runtime_s - before.runtime_s)} of {span(load.daily_runtime_s)}")
-    if load.daily_energy_wh is not None:
-        had_wh = round(had.energy_wh - before.energy_wh, -1)
-        parts.append(f"{spell(had_wh, 'Wh')} of {spell(load.daily_energy_wh, 'Wh')}")
+    most_s, most_wh = f.load.daily_runtime_s, f.load.daily_energy_wh
+    left_s_, left_wh = daily_left(f.load, f.case.standing, f.tick.at)
+    parts = [] if most_s is None else [f"{span(most_s - left_s_)} of {span(most_s)}"]
+    if most_wh is not None:
+        parts.append(f"{spell(round(most_wh - left_wh, -1), 'Wh')} of {spell(most_wh, 'Wh')}")
     return _barred(f, f"had {' and '.join(parts)} today, {f.until(f.day_left_s)}", f.day_left_s)
 
 
@@ -271,17 +269,16 @@ def _cheap(f: Facts) -> Saying:
     until_s = None if f.case.asks.all_in else f.hold_left_s  # at this price it needs no sun
     buys, sells = f.tick.outlook.import_price, f.tick.outlook.export_price
     sun = min(max((f.case.power.spare_w or 0.0) / least_w(f.load), 0.0), 1.0)
-    plan = f.outcome.state.plans[f.index] if f.outcome.state.plans else None
-    planned = plan.price if plan else None
-    pays = max(one for one in (planned, f.load.worth, -inf) if one is not None)
+    plan = f.outcome.state.plan(f.index)
+    pays = max(one for one in (plan.price, f.load.worth, -inf) if one is not None)
     rest = ", the rest is bought" if sun < 1 else ""
     said = f"{f.free} for it{rest}: a kWh costs {price(sun * sells + (1 - sun) * buys)}"
-    if planned is None or (f.load.worth is not None and f.load.worth >= planned):
+    if plan.price is None or (f.load.worth is not None and f.load.worth >= plan.price):
         return Saying(f.runs, f"{said} and is worth {price(pays)}", until_s)
     said += f", it pays up to {price(pays)}"
     marks = sorted(f.case.standing.marks, key=lambda mark: mark.due)
     mark = next((one for one in marks if left_s(f.load, f.case.standing, one, f.tick.at, f.tick.inputs) > 0), None)
-    if mark is not None and plan is not None:
+    if mark is not None:
         start = next((start for due, start in plan.starts if due == mark.due), None)
         from_ = "" if start is None else datetime.fromtimestamp(start, f.tick.wall.tzinfo).strftime(" from %a %H:%M")
         said += f": {f.need(mark)}" + (f", else it must run{from_}" if from_ else "")

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from loadctl.config import House
+from loadctl.core.appliance import tallied
 from loadctl.core.rules import Load
-from loadctl.core.surplus import tallied
 from loadctl.core.values import FAULT, ON, Command, Report, Wish
 from loadctl.drivers import Shared
 from loadctl.errors import Unreachable

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from loadctl.config import House
+from loadctl.core.appliance import tallied
 from loadctl.core.rules import Clock, Follow, Level, Mode, Need, Range
-from loadctl.core.surplus import tallied
 from loadctl.core.values import Away, Boost, ModeWish, Tally, Verdict
 from loadctl.drivers import Shared
 from loadctl.errors import LoadctlError

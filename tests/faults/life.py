@@ -20,7 +20,7 @@ import httpx
 from starlette.types import Receive, Scope, Send
 
 from loadctl.config import House, parse
-from loadctl.core.surplus import tallied
+from loadctl.core.appliance import tallied
 from loadctl.core.values import Outcome, Tally, Tick, Verdict
 from loadctl.drivers import Shared
 from loadctl.lab.emulators.envoy import EmulatedEnvoy

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from loadctl.core.appliance import rested
 from loadctl.core.rules import Clock, Level, Load, Need, Site
 from loadctl.core.step import start
-from loadctl.core.surplus import rested
 from loadctl.core.values import (
     FAULT,
     OFF,

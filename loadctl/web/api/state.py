@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import loadctl
+from loadctl.core.appliance import own_w, tallied, used_share
 from loadctl.core.needs import left_s, level
 from loadctl.core.rules import Clock, Load, Need
-from loadctl.core.surplus import own_w, tallied, used_share
 from loadctl.core.values import OFF, ON, Away, Boost, Mark, Outcome, Standing, Tick, Verdict, Wish
 from loadctl.service.daemon import Daemon
 from loadctl.service.hands import mode_of, modes
