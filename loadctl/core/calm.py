@@ -22,6 +22,7 @@ from loadctl.core.values import OFF, ON, AnyWish, Input, Outcome, Outlook, Plan,
 
 SET_S = 1.0  # by which two clocks may drift apart and nobody has set one
 PROBES_W = (400.0, 50.0)
+MANY = 30  # readings
 
 
 class Hold(NamedTuple):
@@ -168,17 +169,9 @@ def held_still(site: Site, before: State, outcome: Outcome) -> tuple[Hold, ...] 
     return tuple(holds)
 
 
-def rest(
-    site: Site,
-    tick: Tick,
-    sample: Sample,
-    outcome: Outcome,
-    holds: tuple[Hold, ...],
-    low_w: float,
-    high_w: float,
-    plan_s: float,
-) -> State:
-    """Return the outcome's state, from which ticks like this one are decided at once. `plan_s`: between two plans."""
+def rest(site: Site, tick: Tick, sample: Sample, outcome: Outcome, holds: tuple[Hold, ...], plan_s: float) -> Calm:
+    """Return for which ticks like this one, at the same reading, it is decided at once. `plan_s`: between two plans."""
+    grid_w = sample.grid_w or 0.0
     priced = any(
         load.worth is not None or load.thrifty or standing.marks for load, standing in _pairs(site, outcome.state)
     )
@@ -187,12 +180,12 @@ def rest(
     if asks:
         ends = (known.read_at + known.max_age_s for name, known in tick.inputs.items() if name in asks)
         until = min([until, *(end for end in ends if end > tick.at)])
-    calm = Calm(
-        low_w,
-        high_w,
+    return Calm(
+        grid_w,
+        grid_w,
         tick.wall.timestamp() - tick.at,
         until - A_MOMENT_S,
-        sample.grid_w or 0.0,
+        grid_w,
         sample.battery_w,
         sample.soc_pct,
         sample.grid_up,
@@ -206,7 +199,17 @@ def rest(
         outcome.spare_w,
         holds,
     )
-    return replace(outcome.state, calm=calm)
+
+
+def wide(before: State, sample: Sample, calm: Calm) -> bool:
+    """Tell whether it is worth to look for how far the reading could lie apart: it takes some thinking, too.
+
+    It is if only the grid's power was another than when it was calm before, and many readings are to come.
+    """
+    old = before.calm
+    if old is None or before.sample_at is None or sample.battery_w != old.battery_w or sample.soc_pct != old.soc_pct:
+        return False
+    return bool(calm.until - sample.read_at >= MANY * (sample.read_at - before.sample_at))
 
 
 def _pairs(site: Site, state: State) -> Iterator[tuple[Load, Standing]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loadctl.core.absorb import absorb, change, fail
-from loadctl.core.calm import PROBES_W, Hold, again, held_still, rest
+from loadctl.core.calm import PROBES_W, Hold, again, held_still, rest, wide
 from loadctl.core.each_tick import replace
 from loadctl.core.judge import Sight
 from loadctl.core.needs import marked
@@ -44,8 +44,11 @@ def step(site: Site, state: State, tick: Tick) -> Outcome:
     holds = held_still(site, state, outcome) if fresh else None
     if sample is None or sample.grid_w is None or holds is None:
         return outcome if outcome.state.calm is None else outcome._replace(state=replace(outcome.state, calm=None))
-    low_w, high_w = (_alike(site, state, tick, sample, outcome, holds, sign) for sign in (-1.0, 1.0))
-    return outcome._replace(state=rest(site, tick, sample, outcome, holds, low_w, high_w, PLAN_EVERY_S))
+    calm = rest(site, tick, sample, outcome, holds, PLAN_EVERY_S)
+    if wide(state, sample, calm):
+        low_w, high_w = (_alike(site, state, tick, sample, outcome, holds, sign) for sign in (-1.0, 1.0))
+        calm = calm._replace(low_w=low_w, high_w=high_w)
+    return outcome._replace(state=replace(outcome.state, calm=calm))
 
 
 def _alike(
