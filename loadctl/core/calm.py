@@ -22,7 +22,7 @@ from loadctl.core.values import OFF, ON, AnyWish, Input, Outcome, Outlook, Plan,
 
 SET_S = 1.0  # by which two clocks may drift apart and nobody has set one
 PROBES_W = (400.0, 50.0)
-MANY = 30  # readings
+SOME = 3  # readings: as many times it may be thought to find out
 
 
 class Hold(NamedTuple):
@@ -204,12 +204,14 @@ def rest(site: Site, tick: Tick, sample: Sample, outcome: Outcome, holds: tuple[
 def wide(before: State, sample: Sample, calm: Calm) -> bool:
     """Tell whether it is worth to look for how far the reading could lie apart: it takes some thinking, too.
 
-    It is if only the grid's power was another than when it was calm before, and many readings are to come.
+    It is if only the grid's power was another than when it was calm before, and more readings are to come.
     """
     old = before.calm
-    if old is None or before.sample_at is None or sample.battery_w != old.battery_w or sample.soc_pct != old.soc_pct:
+    if old is None or before.sample_at is None or sample.grid_w == old.grid_w:
         return False
-    return bool(calm.until - sample.read_at >= MANY * (sample.read_at - before.sample_at))
+    if sample.battery_w != old.battery_w or sample.soc_pct != old.soc_pct:
+        return False
+    return bool(calm.until - sample.read_at > SOME * (sample.read_at - before.sample_at))
 
 
 def _pairs(site: Site, state: State) -> Iterator[tuple[Load, Standing]]:

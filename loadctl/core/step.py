@@ -46,7 +46,8 @@ def step(site: Site, state: State, tick: Tick) -> Outcome:
         return outcome if outcome.state.calm is None else outcome._replace(state=replace(outcome.state, calm=None))
     calm = rest(site, tick, sample, outcome, holds, PLAN_EVERY_S)
     if wide(state, sample, calm):
-        low_w, high_w = (_alike(site, state, tick, sample, outcome, holds, sign) for sign in (-1.0, 1.0))
+        planned = replace(state, planned_at=outcome.state.planned_at)  # the plans are the same
+        low_w, high_w = (_alike(site, planned, tick, sample, outcome, holds, sign) for sign in (-1.0, 1.0))
         calm = calm._replace(low_w=low_w, high_w=high_w)
     return outcome._replace(state=replace(outcome.state, calm=calm))
 
@@ -79,7 +80,7 @@ def think(site: Site, state: State, tick: Tick) -> Outcome:
         if _plan_is_old(site, state, standings, tick):
             base_w = sample.grid_w - stock.own_w
             plans = plan(site, standings, tick, away=asked.away, base_w=base_w)
-            state = replace(state, plans=plans, planned_at=at)
+            state = replace(state, plans=state.plans if plans == state.plans else plans, planned_at=at)
     return walk(site, state, tick, standings, sight, stock, asked)
 
 
