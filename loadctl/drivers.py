@@ -26,6 +26,9 @@ import httpx
 
 from loadctl.core.rules import Load
 from loadctl.core.values import Command, Report, Sample
+from loadctl.errors import Unreachable
+
+HURRY_S = 1.0  # real seconds for a request that is under way to end when another load of the device must go off
 
 T = TypeVar("T")
 
@@ -57,19 +60,32 @@ class LoopClock:
 class Line:
     """One request at a time to one device, however many loads hang on it.
 
-    Who is in a hurry passes all that wait, so that an OFF waits for the request in flight and for no other: while one
-    of those without hurry is under way or next, the others stand in the queue behind it.
+    Who is in a hurry passes all that wait: while one of those without hurry is under way or next, the others stand in
+    the queue behind it. The one under way has a moment to end; then it is cut short, for an OFF must not wait until a
+    device that hangs is given up.
     """
 
     def __init__(self) -> None:
         self._queue = asyncio.Lock()
         self._line = asyncio.Lock()
+        self._under_way: asyncio.Timeout | None = None
 
     @asynccontextmanager
     async def turn(self, *, hurry: bool) -> AsyncIterator[None]:
-        """Wait for the line and keep it."""
+        """Wait for the line and keep it. Raises Unreachable where somebody in a hurry cut it short."""
+        if hurry and self._under_way is not None and self._under_way.when() is None:
+            self._under_way.reschedule(asyncio.get_running_loop().time() + HURRY_S)
         async with nullcontext() if hurry else self._queue, self._line:
-            yield
+            try:
+                async with asyncio.timeout(None) as limit:
+                    self._under_way = None if hurry else limit
+                    yield
+            except TimeoutError as error:
+                if not limit.expired():
+                    raise
+                raise Unreachable("cut short: another load of this device must go off") from error
+            finally:
+                self._under_way = None
 
 
 @dataclass(frozen=True, slots=True)

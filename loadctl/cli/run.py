@@ -9,6 +9,7 @@ import signal
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from loadctl.core.rules import Site
     from loadctl.core.values import Outcome, Tick
     from loadctl.service.daemon import Daemon
+
+COPY_LIMIT_S = 2.0  # real seconds
 
 
 @click.command()
@@ -38,17 +41,17 @@ def run(file: Path, *, dry_run: bool, state_dir: Path | None, port: int | None, 
     SIGTERM and Ctrl-C put every load in its safe state and end; SIGHUP reads FILE again. The exit code is 1 for a FILE
     that cannot be used and 2 if a load's safe state could not be confirmed.
     """
-    from loadctl.config import load
+    from loadctl.service.rules import read
 
     _log_to_stderr(logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO, dry_run=dry_run)
-    house = load(file)
+    house, text = read(file)
     if port is not None:
         house = replace(house, web=replace(house.web, port=port))
-    if asyncio.run(_control(house, state_dir, dry_run=dry_run)):
+    if asyncio.run(_control(house, text, state_dir, dry_run=dry_run)):
         sys.exit(2)
 
 
-async def _control(house: House, chosen: Path | None, *, dry_run: bool) -> dict[str, str]:
+async def _control(house: House, text: str, chosen: Path | None, *, dry_run: bool) -> dict[str, str]:
     from loadctl.drivers import LoopClock, Shared
     from loadctl.service.claim import claim
     from loadctl.service.daemon import Daemon
@@ -56,6 +59,7 @@ async def _control(house: House, chosen: Path | None, *, dry_run: bool) -> dict[
     from loadctl.service.memory import FILE, Memory, state_dir
     from loadctl.service.metrics import Metrics
     from loadctl.service.notify import Notifier
+    from loadctl.service.rules import keep, reread
     from loadctl.web.app import application, door, keep_serving
     from loadctl.web.lock import kept_token
 
@@ -63,12 +67,17 @@ async def _control(house: House, chosen: Path | None, *, dry_run: bool) -> dict[
         logging.getLogger(__name__).warning("%s", note)
     clock = LoopClock(house.zone)
     async with AsyncExitStack() as stack:
-        memory, folder = None, None if dry_run else state_dir(chosen, os.environ)
+        memory, rereads, folder = None, None, None if dry_run else state_dir(chosen, os.environ)
         if folder is not None:
             stack.enter_context(claim(folder))
+            copying = asyncio.create_task(
+                asyncio.to_thread(keep, folder, house.path, text)
+            )  # a slow disk holds up nobody
+            stack.push_async_callback(asyncio.wait, [copying], timeout=COPY_LIMIT_S)
+            rereads = partial(reread, house.path, folder)
             memory = await Memory.open(folder / FILE, clock, house.site, explain=_sentence)
             stack.push_async_callback(memory.close)
-        daemon = Daemon(house, Shared(clock), dry_run=dry_run, memory=memory, notifier=Notifier())
+        daemon = Daemon(house, Shared(clock), dry_run=dry_run, reread=rereads, memory=memory, notifier=Notifier())
         metrics = Metrics(daemon)
         daemon.observers += [Journal(daemon), metrics]
         _heed_signals(daemon)

@@ -28,28 +28,46 @@ def safe(file: Path, *, state_dir: Path | None) -> None:
     """Put every load of FILE in its safe state and tell which could not be.
 
     For when no daemon does it: systemd calls it after each end of the service. A GPIO pin that a running daemon holds
-    is left to it. The exit code is 1 for a FILE that cannot be used and 2 if a load could not be made safe.
+    is left to it. If FILE cannot be used, the rules count that loadctl ran on last. The exit code is 1 where there are
+    none either, and 2 if a load could not be made safe.
     """
-    from loadctl.config import load
+    from loadctl.service.memory import state_dir as found
 
-    failures = asyncio.run(_make_safe(load(file), state_dir))
+    folder = found(state_dir, os.environ)
+    failures = asyncio.run(_make_safe(_last_good(file, folder), folder))
     for name, why in failures.items():
         click.echo(f"{name}: not made safe: {why}", err=True)
     if failures:
         sys.exit(2)
 
 
-async def _make_safe(house: House, chosen: Path | None) -> dict[str, str]:
+def _last_good(file: Path, folder: Path) -> House:
+    """Return the rules of `file` or, if it cannot be used, those that ran last. Raises ConfigError."""
+    from loadctl.config import load
+    from loadctl.errors import ConfigError
+    from loadctl.service.rules import COPY, recall
+
+    try:
+        return load(file)
+    except ConfigError as error:
+        house = recall(folder, file)
+        if house is None:
+            raise
+        click.echo(f"{error}\n{file} cannot be used: loads go by the rules that ran last ({folder / COPY})", err=True)
+        return house
+
+
+async def _make_safe(house: House, folder: Path) -> dict[str, str]:
     """Return the loads that could not be made safe, with the reasons."""
     from loadctl.actuators.gpio_release import drive_safe
     from loadctl.drivers import LoopClock, Shared
     from loadctl.errors import DeviceError
     from loadctl.service.changeover import address, safe_wish
-    from loadctl.service.memory import FILE, state_dir
+    from loadctl.service.memory import FILE
     from loadctl.service.store import read_saved
     from loadctl.service.switchboard import Mailbox, make_safe
 
-    saved = read_saved(state_dir(chosen, os.environ) / FILE)
+    saved = read_saved(folder / FILE)
     known = saved.loads if saved is not None else {}
     shared = Shared(LoopClock(house.zone))
     wishes, failures = [], {}

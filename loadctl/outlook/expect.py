@@ -68,6 +68,9 @@ class Expectation:
     _pv_seen_s: float = 0.0
     _pv_ws: float = 0.0
     _hours: dict[float, Hour] = field(default_factory=dict)
+    # what was asked for last: how far ahead, and how much of that is a day like the others
+    _ahead_s: list[float] = field(default_factory=list)
+    _usual: list[float] = field(default_factory=list)
 
     def note(self, wall: datetime, pv_w: float | None, base_w: float | None, now: float | None = None) -> None:
         """Take in a reading: what the panels give and what the house draws without our loads. `now`: POSIX of `wall`.
@@ -95,16 +98,16 @@ class Expectation:
         today = self._against_habit(now, suns)
         if today is None:
             return [None] * len(starts)
-        found: list[float | None] = []
-        known, days = self._hours, self._days
-        for start in starts:
-            light, sun_slot, slot = known.get(start) or self._hour(start)
-            if light:
-                usual = 1 - exp(-max(0.0, start - now) / RETURN_S) if days else 0.0
-                found.append(max(0.0, light * suns[sun_slot] * (today + (1 - today) * usual) - bases[slot]))
-            else:
-                found.append(max(0.0, -bases[slot]))
-        return found
+        ahead_s = [start - now for start in starts]
+        if ahead_s != self._ahead_s:
+            self._ahead_s, self._usual = ahead_s, [1 - exp(-max(0.0, each) / RETURN_S) for each in ahead_s]
+        unusual = 1 - today if self._days else 0.0
+        known = self._hours
+        hours = [known.get(start) or self._hour(start) for start in starts]
+        return [
+            max(0.0, (light * suns[sun_slot] * (today + unusual * usual) if light else 0.0) - bases[slot])
+            for (light, sun_slot, slot), usual in zip(hours, self._usual, strict=True)
+        ]
 
     def dump(self) -> dict[str, Any]:
         """Return all that was learned as plain JSON values; the quarter of an hour under way is left out."""

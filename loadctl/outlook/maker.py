@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from math import exp, inf
 from typing import Any
 
+from loadctl.core.each_tick import replace
 from loadctl.core.values import Daylight, Input, Outlook, Sample, Slot
 from loadctl.outlook.expect import Expectation, Forecast
 from loadctl.outlook.habit import SLOT_S, Habit, clock_slot
@@ -58,8 +59,9 @@ class OutlookMaker:
     _expectation: Expectation = field(init=False)
     _buy: _Told = field(init=False)
     _sell: _Told = field(init=False)
+    _told: tuple[_Told, ...] = field(init=False)
     _daylight: dict[int, Daylight] = field(default_factory=dict)
-    _slots: tuple[Slot, ...] = ()  # from the quarter of an hour `_start` on
+    _slots: tuple[Slot, ...] = ()  # from that of now on, cut in the quarter of an hour `_start`
     _start: float = -inf
     _made: Outlook | None = None
     _from: float = 0.0
@@ -69,6 +71,7 @@ class OutlookMaker:
         self._expectation = Expectation(self.zone, self._somewhere())
         self._buy = _Told(self.tariff.buy, Habit(self.tariff.buy.usual, 1.0))
         self._sell = _Told(self.tariff.sell, Habit(self.tariff.sell.usual, 1.0))
+        self._told = tuple(each for each in (self._buy, self._sell) if each.price.input is not None)
 
     def note(self, wall: datetime, sample: Sample, own_w: float) -> None:
         """Learn from a fresh reading; `own_w` is what our own loads draw of it. Outages teach nothing."""
@@ -101,21 +104,22 @@ class OutlookMaker:
         """
         now = wall.timestamp()
         start = now // SLOT_S * SLOT_S
-        told = [each.note(_known(each.price, inputs, at), wall, start) for each in (self._buy, self._sell)]
+        told = [each.note(_known(each.price, inputs, at), wall, start) for each in self._told]
         if self._made is not None and self._from <= now < self._until and not any(told):
             return self._made
-        if start != self._start or any(told):
+        if start != self._start or now < self._slots[0].start or any(told):
             self._daylight = self._suns(wall)
             self._slots = tuple(self._cut(now, start))
             self._start = start
+        while self._slots[0].start + self._slots[0].length_s <= now:
+            self._slots = self._slots[1:]
+        slot = self._slots[0]
+        end = slot.start + slot.length_s
         here = now // MINUTE_S * MINUTE_S
-        over = next(index for index, slot in enumerate(self._slots) if slot.start + slot.length_s > now)
-        left = self._slots[over:]
-        first = replace(left[0], start=max(here, left[0].start))
-        first = replace(first, length_s=left[0].start + left[0].length_s - first.start)
-        self._from, self._until = first.start, min(here + MINUTE_S, first.start + first.length_s)
-        self.span = left[0].start, first.start + first.length_s
-        self._made = Outlook(first.import_price, first.export_price, (first, *left[1:]), self._daylight)
+        self._from, self._until = max(here, slot.start), min(here + MINUTE_S, end)
+        self.span = slot.start, end
+        first = replace(slot, start=self._from, length_s=end - self._from)
+        self._made = Outlook(slot.import_price, slot.export_price, (first, *self._slots[1:]), self._daylight)
         return self._made
 
     def dump(self) -> dict[str, Any]:

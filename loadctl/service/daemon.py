@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -46,8 +47,9 @@ class Daemon:
     """One house under control. `observers` are told each tick and what it decided; they must be quick.
 
     `late_s` is how late the last regular tick came, None on a tick that came because of an answer; `last` is the last
-    tick and what it decided. `reread` gives the rules anew when `reload` is called. `memory` is what the last run left,
-    and what this one writes; whoever opened it closes it. With `dry_run` devices are read and nothing is switched.
+    tick and what it decided. `reread` gives the rules anew when `reload` is called, in a thread of `executor`, for that
+    takes a small computer half a second. `memory` is what the last run left, and what this one writes; whoever opened
+    it closes it. With `dry_run` devices are read and nothing is switched.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Daemon:
         reread: Callable[[], House] | None = None,
         memory: Memory | None = None,
         notifier: Notifier | None = None,
+        executor: Executor | None = None,
     ) -> None:
         now = shared.clock.now()
         self.house = house
@@ -73,6 +76,7 @@ class Daemon:
         self.reloaded_at = shared.clock.wall()
         self._shared = shared
         self._reread = reread or partial(load, house.path)
+        self._executor = executor
         self._notifier = notifier or Notifier({})
         self._audience = Audience()
         self._wake = asyncio.Event()
@@ -289,13 +293,13 @@ class Daemon:
             self._change.clear()
             replaced, self._replaced = self._replaced, set()
             rereading, self._rereading = self._rereading, False
-            house = self._read_rules() if rereading else self.house
+            house = await self._read_rules() if rereading else self.house
             await self._audience.settled()  # nobody is told of one house and looks at the next
             await self._adopt(house, replaced, group)
 
-    def _read_rules(self) -> House:
+    async def _read_rules(self) -> House:
         try:
-            house = self._reread()
+            house = await asyncio.get_running_loop().run_in_executor(self._executor, self._reread)
         except ConfigError as error:
             self.reload_success = False
             _log.error("the rules stay as they were, the file cannot be used:\n%s", error)

@@ -1,8 +1,8 @@
 """Carries wishes to the actuators and facts back. Each actuator has its own mailbox, so that a slow one delays nobody.
 
 A mailbox does one thing at a time, in this order: the latest wish, a lease to renew, a look at the real state, a car
-that sleeps. It has no clock of its own to wake by: the daemon's tick rings it. So a daemon that hangs renews nothing,
-and the leases end.
+that sleeps. An OFF cuts short whatever is under way: at once what only asks, after a moment what switches on. It has no
+clock of its own to wake by: the daemon's tick rings it. So a daemon that hangs renews nothing, and the leases end.
 
 Each load has its device: who else answers at the address is not switched, neither on nor off.
 """
@@ -13,10 +13,10 @@ import asyncio
 import logging
 import math
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from loadctl.core.judge import refuses_off
 from loadctl.core.rules import Load, Site
@@ -28,14 +28,14 @@ from loadctl.service.waking import Sleep
 
 ANSWER_LIMIT_S = 30.0  # real seconds; a driver's own time-outs are shorter
 CHANGE_LIMIT_S = 50.0  # real seconds for an ON: a charger may change phases on the way, and its car takes its time
-OVERTAKEN_S = 5.0  # real seconds for what is under way to end when the load must go off
+OVERTAKEN_S = 1.0  # real seconds for an ON that is on its way to end when the load must go off
+LATE_S = 30.0  # for so long an ON that was cut short may still arrive: a packet is sent again and again
+WHO_S = 5.0  # real seconds for a device to tell who it is before it is switched off
 LONGEST_PAUSE_S = 60.0  # how rarely an actuator that does not answer is still looked at
 SAFE_LIMIT_S = 10.0  # real seconds for all loads together to reach their safe state
 SAFE_RETRY_S = 0.5
 
 _log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 BeforeOn = Callable[[], Awaitable[object]]
 
@@ -92,6 +92,9 @@ class Mailbox:
         self._lease_told = False
         self._pause_s = 0.0
         self._trouble: str | None = None
+        self._switching_on = False
+        self._late_until = -math.inf  # an ON was cut short and may arrive until then
+        self._off: Command | None = None  # the OFF that cut it short
 
     def put(self, command: Command) -> None:
         """Take a wish. One that still waits is overtaken: only the latest counts."""
@@ -123,23 +126,33 @@ class Mailbox:
         return max(0.0, self._leased_at + self.actuator.lease_s - self._clock.now())
 
     async def run(self) -> None:
-        await self._look()
-        self.looked.set()
         while True:
             end_if_told()
-            if (wish := self._wish) is not None:
+            if (wish := self._wish) is not None and wish.watts <= 0:
                 self._wish = None
-                await self._carry_out(wish)
-            elif (renewal := self._renewal) is not None:
-                self._renewal = None
-                await self._renew(renewal)
-            elif self._clock.now() >= self._look_at:
-                await self._look()
-            elif isinstance(self.actuator, Wakeable) and self._sleep.over(self._clock.now()):
-                await self._rouse(self.actuator)
+                await self._switch_off(wish)
+            elif wish is not None and self.looked.is_set():
+                self._wish = None
+                if not await self._unless_overtaken(self._switch_on(wish)):
+                    self._counts.superseded[self.load] += 1
+            elif (work := self._due()) is not None:
+                await self._unless_overtaken(work)
             else:
                 self._bell.clear()
                 await self._bell.wait()
+
+    def _due(self) -> Coroutine[Any, Any, object] | None:
+        """Return what is to be done while nothing is wished."""
+        if not self.looked.is_set():
+            return self._look()
+        if (renewal := self._renewal) is not None:
+            self._renewal = None
+            return self._renew(renewal)
+        if self._clock.now() >= self._look_at:
+            return self._look()
+        if isinstance(self.actuator, Wakeable) and self._sleep.over(self._clock.now()):
+            return self._rouse(self.actuator)
+        return None
 
     async def make_safe(self, command: Command, limit_s: float) -> Report:
         """Carry out `command` whatever it takes within `limit_s`; return what the load does now, or an `error`.
@@ -160,96 +173,108 @@ class Mailbox:
         await self.actuator.close()
 
     async def _look(self) -> Report:
-        report = await self._ask(self.actuator.read())
+        try:
+            report = await self._ask(self.actuator.read())
+        finally:
+            self.looked.set()
+        if report.on and self._off is not None and self._clock.now() < self._late_until:
+            _log.warning("%s: an ON that was overtaken came after the OFF; it is switched off again", self.load)
+            report = replace(await self._ask(self.actuator.apply(self._off)), command_id=None)
         self._deliver(report)
         return report
 
-    async def _carry_out(self, command: Command) -> None:
-        # Nothing is switched on that we have never seen, and no other's device off. Else an OFF waits for nothing.
-        if self._seen is None and (command.watts > 0 or self._identity is not None):
-            seen = await self._ask(self.actuator.read())
-            if seen.error is not None and (command.watts > 0 or self._stranger):
-                self._deliver(replace(seen, command_id=command.id))
-                return
-            if seen.error is None:
-                self._deliver(seen)
-            if self._wish is not None:
-                self._counts.superseded[self.load] += 1
-                return
-        if command.watts > 0 and not self._is_on() and not await self._may_leave():
+    async def _switch_off(self, command: Command) -> None:
+        refusal = await self._refusal()
+        if self._wish is not None:
             self._counts.superseded[self.load] += 1
             return
-        sent_at = self._clock.now()
-        if command.watts <= 0:
-            report: Report | None = await self._ask(self.actuator.apply(command))
-        else:
-            report = await self._unless_overtaken(self._ask(self.actuator.apply(command), CHANGE_LIMIT_S))
-        if report is None:
-            self._counts.superseded[self.load] += 1
-            return
+        report = refusal or await self._ask(self.actuator.apply(command))
         self._deliver(replace(report, command_id=command.id))
         if report.error is None:
+            self._took(command, self._clock.now())
+
+    async def _switch_on(self, command: Command) -> None:
+        if self._seen is None:  # nothing is switched on that we have never seen
+            seen = await self._ask(self.actuator.read())
+            self._deliver(seen if seen.error is None else replace(seen, command_id=command.id))
+            if seen.error is not None:
+                return
+        if not self._is_on():
+            await self._before_on()
+        if self._wish is not None:
+            self._counts.superseded[self.load] += 1
+            return
+        report = await self._say_on(command)
+        self._deliver(replace(report, command_id=command.id))
+
+    async def _say_on(self, command: Command) -> Report:
+        sent_at = self._clock.now()
+        with self._about_to_switch_on():
+            report = await self._ask(self.actuator.apply(command), CHANGE_LIMIT_S)
+        if report.error is None:
             self._took(command, sent_at)
+        return report
+
+    @contextmanager
+    def _about_to_switch_on(self) -> Iterator[None]:
+        self._switching_on = True
+        try:
+            yield
+        except asyncio.CancelledError:
+            self._late_until = self._clock.now() + LATE_S
+            raise
+        finally:
+            self._switching_on = False
 
     def _is_on(self) -> bool:
         """Tell whether the load was on when it was last seen: then a wish for more than 0 W only sets it anew."""
         return self._held is not None or (self._seen is not None and self._seen.on is True)
 
-    async def _unless_overtaken(self, answer: Coroutine[Any, Any, T]) -> T | None:
-        """Return the answer; None if the load must go off and what is under way did not end soon.
+    def _must_go_off(self) -> bool:
+        return self._wish is not None and self._wish.watts <= 0
 
-        A charger that changes phases waits for its car, and an OFF must not wait for that.
+    async def _unless_overtaken(self, work: Coroutine[Any, Any, object]) -> bool:
+        """Do `work` until the load must go off; False if that cut it short. A device that hangs, or a charger that
+        waits for its car while it changes phases, must not keep an OFF waiting.
         """
-        asked = asyncio.ensure_future(answer)
-        asked.add_done_callback(lambda _: self._bell.set())
+        under_way = asyncio.ensure_future(work)
+        under_way.add_done_callback(lambda _: self._bell.set())
         try:
-            while not asked.done() and (self._wish is None or self._wish.watts > 0):
+            while not under_way.done() and not self._must_go_off():
                 self._bell.clear()
                 await self._bell.wait()
-            if not asked.done():
-                await asyncio.wait({asked}, timeout=OVERTAKEN_S)
+            if self._switching_on:  # better seen on and switched off than in doubt
+                await asyncio.wait({under_way}, timeout=OVERTAKEN_S)
         finally:
-            if not asked.done():
-                asked.cancel()
-                # Not awaited itself: what a driver raises on its way out would take the place of our own cancellation,
-                # and a mailbox that was told to end would go on for ever.
-                await asyncio.wait({asked})
-                if not asked.cancelled():
-                    asked.exception()  # looked at, or asyncio tells of it
-        return None if asked.cancelled() else asked.result()
+            # Not awaited itself: what a driver raises on its way out would take the place of our own cancellation, and
+            # a mailbox that was told to end would go on for ever.
+            while not under_way.done():
+                under_way.cancel()
+                await asyncio.wait({under_way}, timeout=OVERTAKEN_S)
+            error = None if under_way.cancelled() else under_way.exception()
+        if error is not None:
+            raise error  # a bug is not to be passed over
+        return not under_way.cancelled()
 
     async def _rouse(self, charger: Wakeable) -> None:
         """Wake a car; a charger that cannot is no fault of the load."""
         _log.info("%s: the car is plugged in and takes nothing: waking it", self.load)
+        self._look_at = -math.inf
         try:
-            async with asyncio.timeout(ANSWER_LIMIT_S):
-                await self._unless_overtaken(charger.wake())
+            with self._about_to_switch_on():
+                async with asyncio.timeout(ANSWER_LIMIT_S):
+                    await charger.wake()
         except DeviceError as error:
             _log.warning("%s: the car could not be woken: %s", self.load, error)
         except TimeoutError:
             _log.warning("%s: the car could not be woken: no whole answer in %.0f s", self.load, ANSWER_LIMIT_S)
-        self._look_at = -math.inf
 
     async def _refusal(self) -> Report | None:
         """Ask a device that we have not seen yet who it is; None: nothing speaks against switching it off."""
         if self._seen is not None or self._identity is None:
             return None
-        seen = await self._ask(self.actuator.read())
+        seen = await self._ask(self.actuator.read(), WHO_S)
         return seen if self._stranger else None
-
-    async def _may_leave(self) -> bool:
-        """Do what comes before an ON; False if it was overtaken meanwhile, perhaps by an OFF, which must not wait."""
-        ready = asyncio.ensure_future(self._before_on())
-        ready.add_done_callback(lambda _: self._bell.set())
-        try:
-            while not ready.done() and self._wish is None:
-                self._bell.clear()
-                await self._bell.wait()
-        finally:
-            ready.cancel()
-        if ready.done():
-            ready.result()  # a bug is not to be passed over
-        return self._wish is None
 
     async def _renew(self, renewal: Command) -> None:
         """Look first: a renewal must not switch on again what somebody has just switched off by hand."""
@@ -260,12 +285,9 @@ class Mailbox:
             return
         if seen.on is False or self._wish is not None:
             return
-        sent_at = self._clock.now()
-        report = await self._ask(self.actuator.apply(renewal))
+        report = await self._say_on(renewal)
         self._deliver(replace(report, command_id=None))
-        if report.error is None:
-            self._took(renewal, sent_at)
-        else:
+        if report.error is not None:
             self._could_not_renew(report)
 
     def _could_not_renew(self, report: Report) -> None:
@@ -300,6 +322,8 @@ class Mailbox:
         self._trouble = None
         self._pause_s = self.actuator.every_s
         self._look_at = self._clock.now() + self._pause_s
+        if self._clock.now() < self._late_until:
+            self._look_at = min(self._look_at, self._clock.now() + WHO_S)
         self._seen = replace(report, load=self.load)
         self._sleep.note(report)
         if report.on is False:
@@ -318,8 +342,10 @@ class Mailbox:
     def _took(self, command: Command, sent_at: float) -> None:
         self._renewal = None
         self._lease_told = False
+        self._off = None
         if command.watts <= 0:
             self._held = self._leased_at = None
+            self._off = command
             return
         self._held = command
         if self.actuator.lease_s is not None:

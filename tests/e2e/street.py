@@ -125,9 +125,9 @@ async def loadctl_run(street: Street, *arguments: str, **environment: str) -> As
         await listening
 
 
-async def loadctl(*arguments: str) -> tuple[int, str, str]:
+async def loadctl(*arguments: str, **environment: str) -> tuple[int, str, str]:
     """Run a command to its end; return its exit code and what it said on stdout and stderr."""
-    process = await _start(*arguments)
+    process = await _start(*arguments, **environment)
     out, err = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode or 0, out.decode(), err.decode()
 

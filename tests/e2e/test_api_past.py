@@ -20,7 +20,7 @@ from loadctl.service.daemon import Daemon
 from loadctl.service.ledger import DecisionRow, Leaves, MinuteRow, Portion
 from loadctl.service.memory import FILE, Memory
 from loadctl.service.store import write_leaves
-from loadctl.web.api.rules import BACKUPS
+from loadctl.web.api.rules import BACKUPS, halves
 from tests.api import owners_api
 from tests.e2e.street import RULES, loadctl_run, open_street
 from tests.e2e.until import until
@@ -190,6 +190,21 @@ async def test_what_cannot_be_asked(tmp_path, path, said):
         assert (answer.status_code, said in answer.json()["detail"]) == (422, True), answer.text
 
 
+@pytest.mark.parametrize(
+    ("said", "message", "hint"),
+    [
+        ("`laods` is not a key here; did you mean `loads`?", "`laods` is not a key here", "did you mean `loads`?"),
+        ("a name; has letters: write `a; b`; or none", "a name", "has letters: write `a; b`; or none"),
+        ("`a; b` is no name: write `ab`", "`a; b` is no name", "write `ab`"),
+        ("`dusk`: write `sunset`", "`dusk`: write `sunset`", None),
+        ("a quote is opened here and never closed", "a quote is opened here and never closed", None),
+        ("an odd ` in it; delete it", "an odd ` in it; delete it", None),
+    ],
+)
+def test_what_is_wrong_is_told_apart_from_what_to_do(said, message, hint):
+    assert halves(said) == (message, hint)
+
+
 async def test_rules_are_checked_and_nothing_wrong_is_saved(tmp_path):
     async with told(tmp_path) as api:
         rules = (await api.get("rules")).json()
@@ -200,6 +215,7 @@ async def test_rules_are_checked_and_nothing_wrong_is_saved(tmp_path):
         assert not checked["ok"]
         (fault,) = checked["faults"]
         assert (fault["line"], fault["where"], fault["severity"]) == (8, "loads.boiler.power", "error")
+        assert (fault["message"], fault["hint"]) == ("`2` has no unit", "write `2 W` or `2 kW`")
         refused = await api.put("rules", json={"text": wrong, "revision": rules["revision"]})
         assert (refused.status_code, refused.json()["faults"]) == (422, checked["faults"])
         late = await api.put("rules", json={"text": LEAST, "revision": "older"})

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -18,6 +20,7 @@ from loadctl.drivers import Shared
 from loadctl.errors import ConfigError, Fault, Unreachable
 from loadctl.service.daemon import Daemon
 from loadctl.service.journal import Journal
+from loadctl.service.memory import Inline
 from tests.e2e.until import until
 from tests.home import HomeMeter, Known, Relay, house, rule
 from tests.virtual import VIRTUAL, VirtualClock
@@ -33,7 +36,7 @@ def anyio_backend():
 @asynccontextmanager
 async def controlling(home: House, **more: Any) -> AsyncIterator[Daemon]:
     """Run a daemon; on leaving it is stopped as by a signal."""
-    daemon = Daemon(home, Shared(VirtualClock()), **more)
+    daemon = Daemon(home, Shared(VirtualClock()), **{"executor": Inline()} | more)
     daemon.observers.append(Journal(daemon))
     running = asyncio.create_task(daemon.run())
     try:
@@ -283,6 +286,27 @@ async def test_another_meter_takes_over_without_a_break():
         assert len(new.answered) > 50
         assert daemon.reader.readings >= len(old.answered) + len(new.answered) - 1
     assert [word for _, word in boiler.said("off")] == ["off"]
+
+
+async def test_ticks_go_on_while_rules_are_read():
+    boiler = Relay()
+    home = house(HomeMeter([boiler], sun_w=2500), (rule("boiler"), boiler))
+    ticked, asked = threading.Event(), threading.Event()
+
+    def reread() -> House:
+        asked.set()
+        assert ticked.wait(20.0), "nobody decided anything while the rules were read"
+        return home
+
+    with ThreadPoolExecutor(1) as executor:
+        async with controlling(home, reread=reread, executor=executor) as daemon:
+            await asyncio.sleep(10)
+            daemon.reload()
+            await asyncio.sleep(0.5)
+            before = daemon.ticked_at or 0.0
+            assert asked.wait(20.0)
+            await until(lambda: (daemon.ticked_at or 0.0) >= before + 3)
+            ticked.set()
 
 
 async def test_a_bad_file_keeps_the_old_rules_and_says_why(caplog):

@@ -92,7 +92,9 @@ async def running(
     memory = await Memory.open(
         folder / FILE, clock, home.site, boot_id="boot", trusted=lambda: True, executor=executor or Inline()
     )
-    daemon = Daemon(home, Shared(clock), memory=memory, reread=partial(reread, home) if reread else None)
+    daemon = Daemon(
+        home, Shared(clock), memory=memory, reread=partial(reread, home) if reread else None, executor=Inline()
+    )
     task = asyncio.create_task(daemon.run())
     try:
         yield Run(daemon, folder, wires)

@@ -231,7 +231,9 @@ class Life:
             trusted=lambda: self.trusted,
             executor=Inline(),
         )
-        daemon = Daemon(self.house, Shared(self.clock, lan.client), memory=memory, reread=lambda: self.house)
+        daemon = Daemon(
+            self.house, Shared(self.clock, lan.client), memory=memory, reread=lambda: self.house, executor=Inline()
+        )
         daemon.observers.append(self._hear)
         running = asyncio.create_task(daemon.run())
         self.machine = Machine(daemon, memory, lan, running, self.now())

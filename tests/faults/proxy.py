@@ -26,12 +26,16 @@ class Mode(StrEnum):
 
 
 class Proxy:
-    """Stands at an address; `target` is who answers there and may change, as after a new DHCP lease."""
+    """Stands at an address; `target` is who answers there and may change, as after a new DHCP lease.
+
+    `swallowed`: how often something came of which nothing ever comes.
+    """
 
     def __init__(self, target: str) -> None:
         self.target = target
         self.mode = Mode.PASS
         self.port = 0
+        self.swallowed = 0
         self._open: set[asyncio.StreamWriter] = set()
 
     @property
@@ -73,6 +77,7 @@ class Proxy:
     async def _spoil(self, data: bytes, sink: asyncio.StreamWriter) -> bytes:
         match self.mode:
             case Mode.SILENT:
+                self.swallowed += 1
                 return b""
             case Mode.RESET:
                 # Closed with unsent data and no patience: the kernel sends RST.

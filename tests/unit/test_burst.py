@@ -21,9 +21,10 @@ from loadctl.actuators.gpio import Gpio
 from loadctl.actuators.gpio_burst import GpioBurst, GpioBurstOptions
 from loadctl.actuators.gpio_pins import KernelFactory
 from loadctl.core.rules import Load
-from loadctl.core.values import Command, Source
+from loadctl.core.values import Command, Report, Source
 from loadctl.drivers import Cared, Dimmer, Level, LoopClock, Shared, driver_class
 from loadctl.errors import Refused, Unreachable
+from loadctl.service.switchboard import Mailbox
 from tests.e2e.until import until
 from tests.emulators.gpio_kernel import EmulatedKernel
 
@@ -369,6 +370,31 @@ async def test_a_kernel_that_hangs_holds_up_the_thread_and_never_the_loop():
         kernel.hangs = None
         assert (await ssr.read()).on is False  # the thread, freed, has switched off and gone
         assert not kernel.conducts()
+
+
+@pytest.mark.anyio
+async def test_an_off_is_answered_at_once_although_the_kernel_hangs():
+    async with bench() as (ssr, hand, kernel):
+        reports: list[Report] = []
+        mailbox = Mailbox("heater", ssr, LoopClock(UTC), deliver=reports.append)
+        task = asyncio.create_task(mailbox.run())
+        mailbox.put(command(1500.0))
+        await until(lambda: any(report.on for report in reports))
+        hand.settle()
+        hangs = kernel.hangs = threading.Event()
+        hand.time = hand.until
+        hand.wake()
+        assert await asyncio.to_thread(kernel.in_kernel.wait, LIMIT_S)
+        mailbox.put(command(0.0, 2))
+        await until(lambda: reports[-1].command_id == 2)
+        assert reports[-1].error == "unreachable"
+        hangs.set()
+        kernel.hangs = None
+        mailbox.put(command(0.0, 3))
+        await until(lambda: reports[-1].command_id == 3)
+        assert reports[-1].on is False
+        task.cancel()
+        await asyncio.wait([task])
 
 
 # --- the pin

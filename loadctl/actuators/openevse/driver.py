@@ -94,13 +94,18 @@ class OpenEvse:
         if wanted.by != OURS or not seen.on or not seen.plugged or seen.charging:
             return
         claim = self._claim or _active(wanted.amps or seen.pilot_a)
+        self._box, trouble = None, None
         try:
             await self._link.post(OUR_PATH, _PAUSE)
             await self._until(on=False, amps=None)
             await self._clock.sleep(_NUDGE_S)
-        finally:
-            self._box = None
-            await self._link.post(OUR_PATH, claim)
+        except DeviceError as error:
+            trouble = error
+        # Not where it is cut short: then the car must not charge.
+        await self._link.post(OUR_PATH, claim)
+        self._box = None
+        if trouble is not None:
+            raise trouble
 
     async def inspect(self, load: Load) -> tuple[Finding, ...]:
         """Look at the box, its failsafe and its settings; changes nothing. Raises DeviceError."""

@@ -11,6 +11,7 @@ from loadctl.core.values import Command
 from loadctl.lab.emulators.car import Car
 
 CAR_LACKS_WH = 40_000.0
+OFF = LoadState(on=False, power_w=0.0)
 
 
 class Machine(Protocol):
@@ -33,15 +34,18 @@ class Heater:
     dims: bool
     lacks_wh: float | None = None
     _draws_w: float = 0.0
+    _does: LoadState = OFF
 
     def live(self, told: Command | None, at: float) -> LoadState:  # noqa: ARG002 - no moment is like another to a car
         on = told is not None and told.watts > 0
         asked_w = min(told.watts, self.power_w) if told is not None and self.dims else self.power_w
         self._draws_w = asked_w if on and (self.lacks_wh is None or self.lacks_wh > 0) else 0.0
-        return LoadState(on=on, power_w=self._draws_w)
+        if on is not self._does.on or self._draws_w != self._does.power_w:
+            self._does = LoadState(on=on, power_w=self._draws_w)
+        return self._does
 
     def go(self, seconds: float) -> None:
-        if self.lacks_wh is not None:
+        if self.lacks_wh is not None and self._draws_w:
             self.lacks_wh = max(0.0, self.lacks_wh - self._draws_w * seconds / 3600)
 
     def set(self, what: str, value: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
@@ -28,6 +29,8 @@ from loadctl.web.api.problems import Problem
 from loadctl.web.gate import LONGEST_RULES
 
 BACKUPS = 20
+_QUOTED = re.compile(r"`[^`]*`")
+_HINT = re.compile(rf"((?:[^`]|{_QUOTED.pattern})*?)(?:; |: (?=write |give ))(.+)", re.DOTALL)
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 Json = dict[str, Any]
@@ -91,18 +94,27 @@ async def save(desk: Desk, request: Request) -> Response:
 
 
 def faults(found: Iterable[Fault], severity: str) -> list[Json]:
-    """Return faults as JSON."""
+    """Return faults as JSON, what is wrong apart from what to do about it."""
     return [
         {
             "line": fault.line,
             "column": fault.column,
-            "message": fault.message,
-            "hint": None,
+            "message": message,
+            "hint": hint,
             "severity": severity,
             "where": fault.path,
         }
         for fault in found
+        for message, hint in (halves(fault.message),)
     ]
+
+
+def halves(said: str) -> tuple[str, str | None]:
+    """Split `18h is no time; write 18:00` into what is wrong and the hint; what stands in backticks is not looked at."""
+    parted = _HINT.fullmatch(said)
+    if parted is None or not _QUOTED.sub("", parted[1]).strip():
+        return said, None  # `dusk`: write `sunset`
+    return parted[1], parted[2]
 
 
 def revision(text: str) -> str:

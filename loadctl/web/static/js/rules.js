@@ -44,7 +44,7 @@ export function view(root) {
     shadow.replaceChildren(...lines.map((line, index) => {
       const here = found.filter((fault) => fault.line === index + 1);
       const kind = here.length ? worst(index + 1) : null;
-      return h(kind ? `div.${kind}` : "div", {"data-line": index + 1}, h("span.ghost", {}, line || "\u200b"), here.length ? h("span.inline", {}, here.map((fault) => fault.message).join("; ")) : null);
+      return h(kind ? `div.${kind}` : "div", {"data-line": index + 1}, h("span.ghost", {}, line || "\u200b"), here.length ? h("span.inline", {}, here.map((fault) => fault.hint ? `${fault.message}; ${fault.hint}` : fault.message).join("; ")) : null);
     }));
     [...gutter.children].forEach((item, index) => { if (marked(index + 1)) item.className = worst(index + 1); });
     faults.replaceChildren(...found.map((fault) => h("li", {}, h(`button.${fault.severity}`, {type: "button", on: {click: () => jump(fault)}},
