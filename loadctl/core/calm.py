@@ -19,10 +19,25 @@ from loadctl.core.judge import A_MOMENT_S
 from loadctl.core.needs import left_s, margin_s
 from loadctl.core.plan import EVERY_S
 from loadctl.core.rules import Load, Site
-from loadctl.core.values import OFF, ON, AnyWish, Input, Mark, Outcome, Outlook, Plan, Standing, State, Tick, Verdict
+from loadctl.core.values import (
+    OFF,
+    ON,
+    AnyWish,
+    Input,
+    Mark,
+    Outcome,
+    Outlook,
+    Plan,
+    Sample,
+    Standing,
+    State,
+    Tick,
+    Verdict,
+)
 
 SET_S = 1.0  # by which two clocks may drift apart and nobody has set one
 FAR_W, NEAR_W = 400.0, 50.0  # other readings that are tried
+SOME = 3  # readings: as many times it may be thought to find out
 
 Think = Callable[[Site, State, Tick], Outcome]
 
@@ -145,33 +160,52 @@ def _held(
 
 def calmed(site: Site, state: State, tick: Tick, outcome: Outcome, think: Think) -> Outcome:
     """Return the outcome that remembers for which ticks it is decided again; `think` decides one from the beginning."""
-    sample = tick.sample
+    sample, after = tick.sample, outcome.state
     # A repeated reading starts nothing, so it tells nothing of what a fresh one would.
     fresh = sample is not None and (state.sample_at is None or sample.read_at > state.sample_at)
     holds = _held_still(site, state, outcome) if fresh else None
     if sample is None or sample.grid_w is None or holds is None:
-        return outcome if outcome.state.calm is None else outcome._replace(state=replace(outcome.state, calm=None))
-
-    grid_w, after = sample.grid_w, outcome.state
+        return outcome if after.calm is None else outcome._replace(state=replace(after, calm=None))
+    calm, grid_w = _calm(site, tick, sample, outcome, holds), sample.grid_w
 
     def reach_w(*probes_w: float) -> float:
         """Return the reading furthest to one side at which everything would be decided as in `outcome`."""
         for probe_w in probes_w:
-            would = think(site, state, replace(tick, sample=replace(sample, grid_w=grid_w + probe_w)))
-            if would.verdicts == outcome.verdicts and _held_still(site, state, would) == holds:
+            would = think(site, planned, replace(tick, sample=replace(sample, grid_w=grid_w + probe_w)))
+            if would.verdicts == outcome.verdicts and _held_still(site, planned, would) == holds:
                 return grid_w + probe_w
         return grid_w
 
-    asks = _asked(site, after)
-    priced = any(
-        load.worth is not None or load.thrifty or standing.marks
-        for load, standing in zip(site.loads, after.standings, strict=True)
-    )
-    calm = Calm(
-        reach_w(-FAR_W, -NEAR_W),
-        reach_w(FAR_W, NEAR_W),
+    if _wide(state, sample, calm):
+        planned = replace(state, planned_at=after.planned_at)  # the plans are the same
+        calm = calm._replace(low_w=reach_w(-FAR_W, -NEAR_W), high_w=reach_w(FAR_W, NEAR_W))
+    return outcome._replace(state=replace(after, calm=calm))
+
+
+def _wide(before: State, sample: Sample, calm: Calm) -> bool:
+    """Tell whether it is worth to look for how far the reading could lie apart: it takes some thinking, too.
+
+    It is if only the grid's power was another than when it was calm before, and more readings are to come.
+    """
+    old = before.calm
+    if old is None or before.sample_at is None or sample.grid_w == old.grid_w:
+        return False
+    if sample.battery_w != old.battery_w or sample.soc_pct != old.soc_pct:
+        return False
+    return bool(calm.until - sample.read_at > SOME * (sample.read_at - before.sample_at))
+
+
+def _calm(site: Site, tick: Tick, sample: Sample, outcome: Outcome, holds: tuple[Hold, ...]) -> Calm:
+    """Return for which ticks like this one, at the same reading, it is decided at once."""
+    state, grid_w = outcome.state, sample.grid_w or 0.0
+    asks = _asked(site, state)
+    pairs = zip(site.loads, state.standings, strict=True)
+    priced = any(load.worth is not None or load.thrifty or standing.marks for load, standing in pairs)
+    return Calm(
+        grid_w,
+        grid_w,
         tick.wall.timestamp() - tick.at,
-        min(moment for moment in _turns(site, after, tick, asks) if moment > tick.at) - A_MOMENT_S,
+        min(moment for moment in _turns(site, state, tick, asks) if moment > tick.at) - A_MOMENT_S,
         grid_w,
         sample.battery_w,
         sample.soc_pct,
@@ -186,7 +220,6 @@ def calmed(site: Site, state: State, tick: Tick, outcome: Outcome, think: Think)
         outcome.spare_w,
         holds,
     )
-    return outcome._replace(state=replace(after, calm=calm))
 
 
 def _held_still(site: Site, before: State, outcome: Outcome) -> tuple[Hold, ...] | None:

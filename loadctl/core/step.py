@@ -60,7 +60,8 @@ def _planned(site: Site, state: State, standings: list[Standing], tick: Tick, *,
         return replace(state, plans=(), planned_at=None) if state.plans else state
     if state.planned_at is not None and 0 <= tick.at - state.planned_at < EVERY_S:
         return state
-    return replace(state, plans=plan(site, standings, tick, away=away, base_w=base_w), planned_at=tick.at)
+    plans = plan(site, standings, tick, away=away, base_w=base_w)
+    return replace(state, plans=state.plans if plans == state.plans else plans, planned_at=tick.at)
 
 
 def _kept(site: Site, state: State, tick: Tick, asked: Asked) -> list[Standing]:
