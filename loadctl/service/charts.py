@@ -6,14 +6,14 @@ SQLite does the sums, so that years of minutes cost a thread little of the inter
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any, Literal
 
 from loadctl.errors import LoadctlError
 from loadctl.outlook.tariff import Price, Tariff
 from loadctl.service.history import HOUSE, History
-from loadctl.service.ledger import Portion
+from loadctl.service.ledger import Money, Portion
 
 Resolution = Literal["minute", "quarter", "hour", "day"]
 Period = Literal["day", "month"]
@@ -22,6 +22,7 @@ MINUTES: Mapping[Resolution, int] = {"minute": 1, "quarter": 15, "hour": 60, "da
 MOST_POINTS: Mapping[Resolution, int] = {"minute": 2 * 1440 + 120, "quarter": 3000, "hour": 9000, "day": 1500}
 COLUMNS = ("pv_w", "load_w", "grid_w", "battery_w", "soc_pct")
 MOST_PERIODS = 1500
+COMPLETE = 0.999  # of the time for which energy is known: sums of many small numbers differ a little
 
 _MEANS = ", ".join(
     f"total({name} * seconds) / nullif(total(CASE WHEN {name} IS NULL THEN 0 ELSE seconds END), 0)" for name in COLUMNS
@@ -90,16 +91,31 @@ def totals(history: History, by: Period, first: date, last: date, tariff: Tariff
     if (last - first).days > MOST_PERIODS * (1 if by == "day" else 30):
         raise LoadctlError(f"too long: at most {MOST_PERIODS} {by}s at once")
     found: dict[str, Sums] = {}
-    for period, kind, load, wh, seconds, starts in history.energy(first, last, 10 if by == "day" else 7):
+    letters = 10 if by == "day" else 7
+    for period, kind, load, wh, seconds, starts in history.energy(first, last, letters):
         sums = found.setdefault(period, Sums(period, {}, {}, {}))
         part: Any = sums.loads if kind == "load" else sums.sun if kind == "sun" else sums.house
         if kind in ("load", "sun") or kind in HOUSE:
             part[load or kind] = Portion(wh, seconds, starts)
-    return [_priced(history, sums, tariff) for sums in found.values()]
+    kept: dict[str, dict[str, Money]] = {}
+    for period, kind, amount, seconds in history.money(first, last, letters):
+        kept.setdefault(period, {})[kind] = Money(amount, seconds)
+    return [_paid(sums, kept.get(sums.period, {})) or _priced(history, sums, tariff) for sums in found.values()]
+
+
+def _paid(sums: Sums, kept: Mapping[str, Money]) -> Sums | None:
+    """Return the sums with the money as it was written down; None: it was not, or not for all of the time."""
+    paid, used = (
+        kept[kind].amount if kind in kept and kept[kind].seconds >= sums.house[flow].seconds * COMPLETE else None
+        for kind, flow in (("paid", "import"), ("used", "consumption"))
+    )
+    if paid is None or (used is None and "consumption" in sums.house):
+        return None
+    return replace(sums, paid=round(paid, 4), saved=None if used is None else round(used - paid, 4))
 
 
 def _priced(history: History, sums: Sums, tariff: Tariff) -> Sums:
-    """Return the sums with the money. A price that an input tells is not written down, so nobody knows it later."""
+    """Return the sums with the money by today's tariff. What an input told then, nobody knows any more."""
     bought, sold, used = (sums.house.get(kind, Portion()).wh / 1000 for kind in ("import", "export", "consumption"))
     if tariff.buy.input is not None or tariff.sell.input is not None or "import" not in sums.house:
         return sums
@@ -108,9 +124,7 @@ def _priced(history: History, sums: Sums, tariff: Tariff) -> Sums:
         buys, would_buy, sells = _by_the_hour(history, sums.period, tariff)
     paid = bought * buys - sold * sells
     saved = used * would_buy - paid if "consumption" in sums.house else None
-    return Sums(
-        sums.period, sums.house, sums.loads, sums.sun, round(paid, 4), None if saved is None else round(saved, 4)
-    )
+    return replace(sums, paid=round(paid, 4), saved=None if saved is None else round(saved, 4))
 
 
 def _by_the_hour(history: History, period: str, tariff: Tariff) -> tuple[float, float, float]:

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from loadctl.errors import LoadctlError
 from loadctl.service.ledger import MEANS, DecisionRow, Portion
-from loadctl.service.store import connect_to_read
+from loadctl.service.store import PAYS, connect_to_read
 
 What = Literal["minutes", "samples", "decisions", "energy"]
 Kind = Literal["time", "number", "text"]
@@ -176,6 +176,16 @@ class History:
         yield from self._read(
             "SELECT substr(day, 1, ?) AS period, kind, load, sum(wh), sum(seconds), sum(starts) FROM energy"
             " WHERE day >= ? AND day <= ? GROUP BY period, kind, load ORDER BY period",
+            (letters, first.isoformat(), last.isoformat()),
+        )
+
+    def money(self, first: date, last: date, letters: int) -> Iterator[Row]:
+        """Yield (period, kind, amount, s) of money, as `energy` does; nothing where it was not written down."""
+        if int(self._read("PRAGMA user_version").fetchone()[0]) < PAYS:
+            return
+        yield from self._read(
+            "SELECT substr(day, 1, ?) AS period, kind, sum(amount), sum(seconds) FROM money"
+            " WHERE day >= ? AND day <= ? GROUP BY period, kind",
             (letters, first.isoformat(), last.isoformat()),
         )
 

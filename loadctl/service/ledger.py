@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from loadctl.core.appliance import own_w, tallied
 from loadctl.core.rules import Site
-from loadctl.core.values import ON, STOPPING, Outcome, Phase, Sample, Tally, Tick, Verdict
+from loadctl.core.values import ON, STOPPING, Outcome, Outlook, Phase, Sample, Tally, Tick, Verdict
 from loadctl.service.energy import Origin
 
 MOST_SAMPLES = 3600  # an hour at one a second: more is not kept while the disk does not take it
@@ -89,15 +89,28 @@ class Portion:
 
 
 @dataclass(frozen=True, slots=True)
+class Money:
+    """Money to add to a day; `seconds`: for how much of it that is known."""
+
+    amount: float = 0.0
+    seconds: float = 0.0
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.amount + other.amount, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True, slots=True)
 class Leaves:
     """What one flush writes beside the standings; energy by (day, kind, load). Of a load the kinds are `load`, all that
-    it used, and `sun`, the part of it that was not bought.
+    it used, and `sun`, the part of it that was not bought. Money by (day, kind): `paid` for import less export, `used`:
+    what all that was used would have cost.
     """
 
     samples: tuple[SampleRow, ...] = ()
     minutes: tuple[MinuteRow, ...] = ()
     decisions: tuple[DecisionRow, ...] = ()
     energy: Mapping[tuple[str, str, str], Portion] = field(default_factory=dict)
+    money: Mapping[tuple[str, str], Money] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -145,6 +158,7 @@ class Ledger:
         self._minutes: deque[MinuteRow] = deque(maxlen=MOST_MINUTES)
         self._decisions: deque[DecisionRow] = deque(maxlen=MOST_DECISIONS)
         self._energy: dict[tuple[str, str, str], Portion] = {}
+        self._money: dict[tuple[str, str], Money] = {}
         self.flows_wh: dict[str, float] = {}  # of the house, since the start
 
     def follow(self, site: Site) -> None:
@@ -171,11 +185,14 @@ class Ledger:
         """Hand over what has gathered; with `last` also the minute that is not over."""
         if last:
             self._close_minute()
-        leaves = Leaves(tuple(self._samples), tuple(self._minutes), tuple(self._decisions), dict(self._energy))
+        leaves = Leaves(
+            tuple(self._samples), tuple(self._minutes), tuple(self._decisions), dict(self._energy), dict(self._money)
+        )
         self._samples.clear()
         self._minutes.clear()
         self._decisions.clear()
         self._energy.clear()
+        self._money.clear()
         return leaves
 
     def give_back(self, leaves: Leaves) -> None:
@@ -185,6 +202,8 @@ class Ledger:
         self._decisions = deque(chain(leaves.decisions, self._decisions), maxlen=MOST_DECISIONS)
         for key, portion in leaves.energy.items():
             self._energy[key] = portion + self._energy.get(key, Portion())
+        for day, money in leaves.money.items():
+            self._money[day] = money + self._money.get(day, Money())
 
     def _close_minute(self) -> None:
         if self._minute is not None and (self._minute.seconds > 0 or self._minute.loads):
@@ -260,9 +279,9 @@ class Ledger:
         for name, one, other in zip(MEANS, old, values, strict=True):
             if one is not None and other is not None:
                 minute.add(name, (one + other) / 2, seconds)
-        self._note_energy(tick.wall.date().isoformat(), former, sample, seconds)
+        self._note_energy(tick.wall.date().isoformat(), former, sample, seconds, tick.outlook)
 
-    def _note_energy(self, day: str, former: Sample, sample: Sample, seconds: float) -> None:
+    def _note_energy(self, day: str, former: Sample, sample: Sample, seconds: float, prices: Outlook) -> None:
         for one_w, other_w, plus, minus in (
             (former.grid_w, sample.grid_w, "import", "export"),
             (former.pv_w, sample.pv_w, "production", None),
@@ -275,6 +294,14 @@ class Ledger:
             self._add(day, plus, "", Portion(above_ws / 3600, seconds))
             if minus is not None:
                 self._add(day, minus, "", Portion(below_ws / 3600, seconds))
+            if plus == "import":
+                paid = above_ws * prices.import_price - below_ws * prices.export_price
+                self._pay(day, "paid", Money(paid / 3.6e6, seconds))
+            if plus == "consumption":
+                self._pay(day, "used", Money(above_ws * prices.import_price / 3.6e6, seconds))
+
+    def _pay(self, day: str, kind: str, money: Money) -> None:
+        self._money[day, kind] = self._money.get((day, kind), Money()) + money
 
     def _add(self, day: str, kind: str, load: str, portion: Portion) -> None:
         key = (day, kind, load)

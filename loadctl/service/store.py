@@ -26,8 +26,9 @@ from loadctl.service.energy import Session
 from loadctl.service.ledger import MEANS, Leaves
 from loadctl.service.resume import Moment, Saved, SavedLoad, as_ages, from_ages
 
-SCHEMA = 2
+SCHEMA = 3
 LEARNS = 2  # the first schema that has a place for what was learned
+PAYS = 3  # and for money
 APPLICATION = 0x6C6F6164  # "load"
 BUSY_S = 2.0
 PRUNE_EVERY_S = 600.0
@@ -60,6 +61,10 @@ _ADD_ENERGY = (
     "INSERT INTO energy VALUES (?, ?, ?, ?, ?, ?)"
     " ON CONFLICT DO UPDATE SET wh = wh + excluded.wh, seconds = seconds + excluded.seconds,"
     " starts = starts + excluded.starts"
+)
+_ADD_MONEY = (
+    "INSERT INTO money VALUES (?, ?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET amount = amount + excluded.amount, seconds = seconds + excluded.seconds"
 )
 _ADD_DECISION = (
     "INSERT INTO decisions (wall_ms, load, verdict, phase, command_w, grid_w, pv_w, surplus_w, spare_w, sentence)"
@@ -354,6 +359,7 @@ def write_leaves(connection: sqlite3.Connection, leaves: Leaves) -> None:
     connection.executemany(
         _ADD_ENERGY, [(*key, part.wh, part.seconds, part.starts) for key, part in leaves.energy.items()]
     )
+    connection.executemany(_ADD_MONEY, [(*key, money.amount, money.seconds) for key, money in leaves.money.items()])
     connection.executemany(_ADD_DECISION, [tuple(asdict(row).values()) for row in leaves.decisions])
 
 

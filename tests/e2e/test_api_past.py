@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 from loadctl.config import load
 from loadctl.drivers import Shared
 from loadctl.service.daemon import Daemon
-from loadctl.service.ledger import DecisionRow, Leaves, MinuteRow, Portion
+from loadctl.service.ledger import DecisionRow, Leaves, MinuteRow, Money, Portion
 from loadctl.service.memory import FILE, Memory
 from loadctl.service.store import write_leaves
 from loadctl.web.api.rules import BACKUPS, halves
@@ -131,6 +131,27 @@ async def test_decisions_and_why(tmp_path):
         gone = (await api.get("loads/boiler/explain", params={"at": "2026-06-02T13:30:00Z"})).json()
         assert "did not run" in gone["second"]
         assert (await api.get("loads/boiler/explain", params={"at": "2026-06-09T13:30:00Z"})).status_code == 422
+
+
+BY_INPUT = LEAST.replace("hold: 2 s", "hold: 2 s, tariff: {import: {default: 30 ct/kWh, input: spot}}").replace(
+    "loads:", "inputs:\n  spot: {driver: http-json, url: http://192.168.1.30/price, path: now, unit: ct/kWh}\nloads:"
+)
+
+
+@pytest.mark.parametrize(
+    ("kept", "paid", "saved"),
+    [
+        ({"paid": Money(0.51, 7200), "used": Money(1.71, 7200)}, 0.51, 1.20),
+        ({"paid": Money(0.51, 7200)}, None, None),  # half of it is not known
+        ({"paid": Money(0.51, 3600), "used": Money(1.71, 7200)}, None, None),  # half of the day, by an older loadctl
+        ({}, None, None),
+    ],
+)
+async def test_money_of_days_on_which_an_input_told_the_price(tmp_path, kept, paid, saved):
+    money = {("2026-06-02", kind): amount for kind, amount in kept.items()}
+    async with told(tmp_path, BY_INPUT, replace(known(), money=money)) as api:
+        rows = (await api.get("totals", params={"from": "2026-06-01", "to": "2026-06-02"})).json()["rows"]
+        assert [(row["paid"], row["saved"]) for row in rows] == [(None, None), (paid, saved)]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import csv
 import importlib.util
 import io
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import date, datetime, timedelta
@@ -64,6 +65,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     asyncio.run(live())
     return place
+
+
+def test_a_history_of_an_older_loadctl_knows_of_no_money(folder, tmp_path):
+    with History(folder / FILE) as history:
+        assert [row[:2] for row in history.money(TODAY, TODAY, 10)] == [("2025-06-18", "paid"), ("2025-06-18", "used")]
+    shutil.copy(folder / FILE, tmp_path / FILE)
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection, connection:
+        connection.execute("DROP TABLE money")
+        connection.execute("PRAGMA user_version = 2")
+    with History(tmp_path / FILE) as history:
+        assert list(history.money(TODAY, TODAY, 10)) == []
+        assert history.totals(TODAY).house["import"].seconds > 0
 
 
 def export(folder: Path, *arguments: str) -> Result:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from loadctl.core.values import Outcome, Tick
+from loadctl.core.values import Outcome, Outlook, Tick
 from loadctl.service.ledger import MEANS, MOST_SAMPLES, Ledger, Portion, trapezoids
 from tests.unit.memory_days import MORNING, SITE, Clock, Day
 
@@ -41,6 +41,33 @@ def test_an_hour_of_sun_is_counted_by_its_real_intervals():
     assert found["export", ""].wh == pytest.approx(600.0)
     assert found["import", ""].wh == 0.0
     assert found["consumption", ""].wh == pytest.approx(300.0)
+
+
+def test_money_is_counted_at_the_prices_of_the_moment():
+    ledger, day = Ledger(SITE), Day()
+
+    def live(sun_w: float, buys: float, sells: float) -> None:
+        tick, outcome = day.tick(sun_w)
+        ledger.note(replace(tick, outlook=Outlook(buys, sells)), outcome)
+
+    live(0.0, 0.20, 0.05)
+    for _ in range(1800):
+        live(0.0, 0.20, 0.05)
+    for _ in range(1800):
+        live(0.0, 0.60, 0.05)
+    first = ledger.take().money
+    assert first["2025-06-18", "paid"].amount == pytest.approx(0.15 * 0.20 + 0.15 * 0.60)
+    assert first["2025-06-18", "used"] == first["2025-06-18", "paid"]
+    assert first["2025-06-18", "paid"].seconds == pytest.approx(3600)
+    live(900.0, 0.20, -0.10)
+    ledger.take()
+    for _ in range(3600):
+        live(900.0, 0.20, -0.10)
+    second = ledger.take()
+    assert second.money["2025-06-18", "paid"].amount == pytest.approx(0.6 * 0.10)
+    assert second.money["2025-06-18", "used"].amount == pytest.approx(0.3 * 0.20)
+    ledger.give_back(second)
+    assert ledger.take().money == second.money
 
 
 def test_a_gap_stays_a_gap():

@@ -455,6 +455,7 @@ async def test_a_file_of_an_older_loadctl_is_taken_along(tmp_path):
     await memory.close()
     assert rows(path, "PRAGMA user_version") == [(SCHEMA,)]
     assert rows(path, "SELECT wh FROM energy WHERE day = '2025-06-17'") == [(6000.0,)]
+    assert rows(path, "SELECT day, kind FROM money") == [("2025-06-18", "paid"), ("2025-06-18", "used")]
     again = await open_memory(path, day.clock)
     assert again.keep("outlook", dict) == {"sun": [1, 2]}
     await again.close()

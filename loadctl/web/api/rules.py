@@ -110,7 +110,7 @@ def faults(found: Iterable[Fault], severity: str) -> list[Json]:
 
 
 def halves(said: str) -> tuple[str, str | None]:
-    """Split `18h is no time; write 18:00` into what is wrong and the hint; what stands in backticks is not looked at."""
+    """Split `18h is no time; write 18:00` into what is wrong and the hint; backticks are not looked into."""
     parted = _HINT.fullmatch(said)
     if parted is None or not _QUOTED.sub("", parted[1]).strip():
         return said, None  # `dusk`: write `sunset`
