@@ -36,14 +36,14 @@ from zoneinfo import ZoneInfo
 import yaml
 
 from loadctl.actuators import ACTUATORS
+from loadctl.calm import Calm, covers, decided, lived, step
 from loadctl.config import House, load, parse
 from loadctl.config.reading import Drivers
 from loadctl.core import values
 from loadctl.core.appliance import drawn_w
-from loadctl.core.calm import Calm, covers, decided, lived
 from loadctl.core.each_tick import each_tick
 from loadctl.core.rules import Load, Site
-from loadctl.core.step import reordered, start, step
+from loadctl.core.step import reordered, start
 from loadctl.core.values import AnyWish, Command, Input, Outcome, Outlook, Report, Tick, Verdict
 from loadctl.inputs.known import METER_W, of_load, of_meter, of_prices
 from loadctl.meters import METERS

@@ -16,8 +16,9 @@ from math import inf
 from random import Random
 from zoneinfo import ZoneInfo
 
-from loadctl.core import step as core
+from loadctl.calm import step
 from loadctl.core.rules import Load, Mode, Need, Site
+from loadctl.core.step import start
 from loadctl.core.values import (
     AnyWish,
     Away,
@@ -274,7 +275,7 @@ class House:
         devices: Iterable[Device] = (),
         meter: MeterModel = MeterModel(),
         *,
-        policy: Policy = core.step,
+        policy: Policy = step,
         seed: int = 0,
         begin: datetime = NOON,
         at: float = 1000.0,
@@ -316,7 +317,7 @@ class House:
                 appliance.limit_w = appliance.load.follow.ranges[-1].most_w
             appliance.note_draw(at - 3600.0)
         self.by_name = {load.name: index for index, load in enumerate(site.loads)}
-        self.state = core.start(site, at, self.wall.toordinal())
+        self.state = start(site, at, self.wall.toordinal())
         self.moments: list[Moment] = []
         self.arrivals: list[Arrival] = []
 

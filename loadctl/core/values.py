@@ -394,7 +394,7 @@ class State:
     day: int = 0  # proleptic ordinal of the site's day that the tallies belong to
     plans: tuple[Plan, ...] = ()  # empty: nothing planned yet
     planned_at: float | None = None
-    calm: Any = field(default=None, compare=False, repr=False)  # calm.Calm: only ever saves thinking
+    calm: Any = field(default=None, compare=False, repr=False)  # for `loadctl.calm`, which only ever saves thinking
 
     def plan(self, index: int) -> Plan:
         """Return what was planned for a load."""

@@ -15,11 +15,12 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from loadctl.calm import step
 from loadctl.config import Device, House, load
 from loadctl.core.absorb import absorb
 from loadctl.core.appliance import drawn_w
 from loadctl.core.rules import Load, Mode
-from loadctl.core.step import reordered, start, step
+from loadctl.core.step import reordered, start
 from loadctl.core.values import ON, AnyWish, Command, Input, Outcome, Report, Sample, Tick
 from loadctl.drivers import Actuator, InputSource, Meter, Shared
 from loadctl.errors import ConfigError, DeviceError, LoadctlError

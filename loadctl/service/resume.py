@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from loadctl.core.learn import new_day_of
 from loadctl.core.rules import Load, Site
-from loadctl.core.step import new_day_of
 from loadctl.core.values import FAULT, OFF, ON, STARTING, AnyWish, Holder, Report, Source, Standing, State
 from loadctl.service.energy import Session
 

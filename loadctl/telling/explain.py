@@ -13,7 +13,7 @@ from typing import Any
 
 from loadctl.core.judge import judge
 from loadctl.core.rules import Mode, Site
-from loadctl.core.step import think
+from loadctl.core.step import step
 from loadctl.core.values import OFF, ON, Holder, Outcome, Tick, Verdict
 from loadctl.core.walk import Case
 from loadctl.telling.sayings import SAYINGS, Facts
@@ -40,7 +40,7 @@ class Explanation:
 def explain(site: Site, outcome: Outcome, tick: Tick, index: int) -> Explanation:
     """Explain the verdict on the load at `index` of `site.loads`."""
     if not outcome.cases:  # a second in which nothing could change was decided without judging anybody
-        outcome = outcome._replace(cases=think(site, outcome.state, replace(tick, reports=())).cases)
+        outcome = outcome._replace(cases=step(site, outcome.state, replace(tick, reports=())).cases)
     verdict = outcome.verdicts[index]
     chain = [
         SAYINGS[word](Facts(site, outcome, tick, index, case)) for word, case in _chain(verdict, outcome.cases[index])

@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
+from loadctl.calm import step
 from loadctl.controller import Controller, LoadState, Sample
 from loadctl.core import values
 from loadctl.core.rules import Load, Site
-from loadctl.core.step import start, step
+from loadctl.core.step import start
 from loadctl.core.values import Report, Tick
 from loadctl.lab.days import days
 from loadctl.lab.homes import HOMES

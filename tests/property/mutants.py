@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC
 
+from loadctl.calm import step
 from loadctl.core.rules import Load, Site
-from loadctl.core.step import step
 from loadctl.core.values import Away, Outcome, Phase, Sample, State, Tick, Verdict
 from tests.house import Policy
 

@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 
 from hypothesis import strategies as st
 
-from loadctl.core import step as core
+from loadctl.calm import step
 from loadctl.core.conditions import Compare, Condition, Term
 from loadctl.core.rules import Battery, Clock, Follow, Level, Load, Mode, Need, Range, Site, Window
 from loadctl.core.values import Slot
@@ -36,7 +36,7 @@ class Life:
     cells: Cells | None = None
     slots: tuple[Slot, ...] = ()
 
-    def house(self, policy: Policy = core.step) -> House:
+    def house(self, policy: Policy = step) -> House:
         return House(
             self.site,
             self.devices,
@@ -49,7 +49,7 @@ class Life:
             slots=self.slots,
         )
 
-    def live(self, policy: Policy = core.step) -> House:
+    def live(self, policy: Policy = step) -> House:
         return self.house(policy).run(self.seconds, self.turns)
 
 

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadctl.calm import step
 from loadctl.core.conditions import Compare, Condition, Term
 from loadctl.core.rules import Clock, Follow, Load, Mode, Need, Range, Site, Window
-from loadctl.core.step import start, step
+from loadctl.core.step import start
 from loadctl.core.values import Input, ModeWish, Outlook, Report, Sample, Slot, Source, State, Tick, Wish
 from tests.house import NOON
 from tests.scenarios.bench import BOILER, CAR

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadctl.calm import step
 from loadctl.core.rules import Battery, Clock, Follow, Level, Mode, Need, Site
-from loadctl.core.step import start, step
+from loadctl.core.step import start
 from loadctl.core.values import (
     AnyWish,
     Away,

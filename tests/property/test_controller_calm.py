@@ -20,7 +20,8 @@ from loadctl.controller import Controller, LoadState, Sample
 from loadctl.core import values
 from loadctl.core.appliance import drawn_w
 from loadctl.core.rules import Mode
-from loadctl.core.step import start, think
+from loadctl.core.step import start
+from loadctl.core.step import step as think
 from loadctl.core.values import AnyWish, Input, ModeWish, Outcome, Report, Source, State, Tick, Wish
 from loadctl.inputs.known import of_load, of_meter, of_prices
 from loadctl.outlook.maker import OutlookMaker

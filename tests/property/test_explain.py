@@ -8,9 +8,9 @@ from dataclasses import replace
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from loadctl.core import step as core
+from loadctl.calm import step
 from loadctl.core.rules import Site
-from loadctl.core.step import think
+from loadctl.core.step import step as think
 from loadctl.core.values import Outcome, State, Tick, Verdict
 from loadctl.telling.explain import explain
 from loadctl.telling.sayings import SAYINGS, Facts
@@ -42,7 +42,7 @@ NO_NUMBER = re.compile(
 
 def explained(site: Site, state: State, tick: Tick) -> Outcome:
     """Decide, and now and then look at what is said about it: whenever a word changes, and sometimes between."""
-    outcome = core.step(site, state, tick)
+    outcome = step(site, state, tick)
     for index, (verdict, load) in enumerate(zip(outcome.verdicts, site.loads, strict=True)):
         standing = outcome.state.standings[index]
         if standing is state.standings[index] and round(tick.at) % 20:

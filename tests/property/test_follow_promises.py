@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadctl.calm import step
 from loadctl.core.rules import Battery, Clock, Follow, Level, Load, Mode, Need, Range
-from loadctl.core.step import step
 from loadctl.core.values import Slot
 from tests.house import NOON, Cells, House, Policy, Turn, switch
 from tests.property import mutants

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadctl.calm import step
 from loadctl.core.rules import Site
-from loadctl.core.step import step
 from loadctl.core.values import Verdict
 from tests.house import NOON, Device, House, MeterModel, Policy, Turn, switch
 from tests.property import mutants

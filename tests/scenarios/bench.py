@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from loadctl.calm import step
 from loadctl.core.rules import Follow, Load, Range, Site
-from loadctl.core.step import start, step
+from loadctl.core.step import start
 from loadctl.core.values import (
     NO_OUTLOOK,
     AnyWish,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from loadctl.calm import step
 from loadctl.core.rules import Load, Site
-from loadctl.core.step import start, step
+from loadctl.core.step import start
 from loadctl.core.values import AnyWish, Outcome, Report, Sample, Source, State, Tick
 
 ZONE = ZoneInfo("Europe/Amsterdam")

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from loadctl.calm import step
 from loadctl.core.conditions import Compare, Condition, Term
 from loadctl.core.rules import Clock, Follow, Load, Mode, Need, Range, Site, Window
-from loadctl.core.step import start, step
+from loadctl.core.step import start
 from loadctl.core.values import Input, ModeWish, Outcome, Report, Sample, Source, Tick, Verdict, Wish
 from loadctl.telling.explain import Explanation, explain
 from tests.house import AMSTERDAM

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from loadctl.calm import step
 from loadctl.core.rules import Site
-from loadctl.core.step import start, step
+from loadctl.core.step import start
 from loadctl.core.values import (
     FAULT,
     OFF,

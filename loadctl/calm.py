@@ -1,14 +1,14 @@
 """Most seconds nothing happens. A tick that cannot decide otherwise than the one before need not be thought through.
 
 When a tick has changed nothing but how long a condition has held, what it found is kept with the readings for which it
-holds: all that is decided depends on the grid's power by comparisons with limits, so that what is the same at two
-readings is the same between them. It holds until the first moment at which time alone could change something, and not a
-tick longer.
+holds: all that the core decides depends on the grid's power by comparisons with limits, so that what is the same at
+two readings is the same between them. It holds until the first moment at which time alone could change something, and
+not a tick longer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple, Protocol
 
 from loadctl.core.appliance import daily_left, own_w
@@ -19,6 +19,7 @@ from loadctl.core.judge import A_MOMENT_S
 from loadctl.core.needs import left_s, margin_s
 from loadctl.core.plan import EVERY_S
 from loadctl.core.rules import Load, Site
+from loadctl.core.step import step as think
 from loadctl.core.values import (
     OFF,
     ON,
@@ -38,8 +39,6 @@ from loadctl.core.values import (
 SET_S = 1.0  # by which two clocks may drift apart and nobody has set one
 FAR_W, NEAR_W = 400.0, 50.0  # other readings that are tried
 SOME = 3  # readings: as many times it may be thought to find out
-
-Think = Callable[[Site, State, Tick], Outcome]
 
 
 class Hold(NamedTuple):
@@ -84,6 +83,11 @@ class Reading(Protocol):
     def soc_pct(self) -> float | None: ...
     @property
     def grid_up(self) -> bool | None: ...
+
+
+def step(site: Site, state: State, tick: Tick) -> Outcome:
+    """Decide one tick as the core does, but quickly where it decides what it did before."""
+    return again(state, tick) or _calmed(site, state, tick, think(site, state, tick))
 
 
 def again(state: State, tick: Tick) -> Outcome | None:
@@ -158,14 +162,14 @@ def _held(
     return tuple(found)
 
 
-def calmed(site: Site, state: State, tick: Tick, outcome: Outcome, think: Think) -> Outcome:
-    """Return the outcome that remembers for which ticks it is decided again; `think` decides one from the beginning."""
+def _calmed(site: Site, state: State, tick: Tick, outcome: Outcome) -> Outcome:
+    """Return the outcome that remembers for which ticks it is decided again."""
     sample, after = tick.sample, outcome.state
     # A repeated reading starts nothing, so it tells nothing of what a fresh one would.
     fresh = sample is not None and (state.sample_at is None or sample.read_at > state.sample_at)
     holds = _held_still(site, state, outcome) if fresh else None
     if sample is None or sample.grid_w is None or holds is None:
-        return outcome if after.calm is None else outcome._replace(state=replace(after, calm=None))
+        return outcome
     calm, grid_w = _calm(site, tick, sample, outcome, holds), sample.grid_w
 
     def reach_w(*probes_w: float) -> float:
