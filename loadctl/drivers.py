@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
@@ -209,6 +209,15 @@ class Wakeable(Protocol):
 
     async def wake(self) -> None:
         """Do what makes a sleepy car look at its socket again. Raises DeviceError."""
+        ...
+
+
+@runtime_checkable
+class Noted(Protocol):
+    """Options that can be meant, and yet have something that their owner should know. Optional, of an `Options`."""
+
+    def notes(self) -> Iterator[tuple[str, str]]:
+        """Yield each key that matters, and a sentence for `loadctl check`."""
         ...
 
 

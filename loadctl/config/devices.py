@@ -10,7 +10,7 @@ import httpx
 from loadctl.config.findings import Findings, Path, nearest
 from loadctl.config.house import Device
 from loadctl.config.validate import checked
-from loadctl.drivers import driver_class
+from loadctl.drivers import Noted, driver_class
 
 
 def device(value: object, path: Path, registry: Mapping[str, str], kind: str, findings: Findings) -> Device | None:
@@ -30,6 +30,9 @@ def device(value: object, path: Path, registry: Mapping[str, str], kind: str, fi
         return None
     cls = driver_class(registry, name)
     options = checked(cls.Options, {key: item for key, item in value.items() if key != "driver"}, path, findings)
+    if isinstance(options, Noted):
+        for key, said in options.notes():
+            findings.note((*path, key), said)
     return Device(name, options, lambda shared: cls(options, shared)) if options is not None else None
 
 

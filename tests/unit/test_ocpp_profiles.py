@@ -34,6 +34,7 @@ from loadctl.actuators.ocpp.profiles import (
     working_level,
     working_profile,
 )
+from loadctl.config import parse
 from loadctl.core.values import Command
 
 NOON = datetime(2026, 6, 21, 12, 0, 0, 400_000, tzinfo=timezone(timedelta(hours=2)))
@@ -282,3 +283,31 @@ def test_keys() -> None:
 def test_keys_that_cannot_be_meant(keys: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValidationError, match=sentence):
         options(**keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("", True),
+        (", listen: '192.168.1.2:8887'", True),
+        (", password: s3cret-at-home", False),
+        (", password: '${NOT_SET_HERE}'", False),
+        (", listen: '127.0.0.1:8887'", False),
+    ],
+)
+def test_a_box_that_anybody_could_pose_as_is_noted(keys: str, told: bool) -> None:
+    rules = f"""\
+version: 1
+site: {{timezone: Europe/Amsterdam}}
+meter: {{driver: envoy, host: envoy.local}}
+loads:
+  car:
+    actuator: {{driver: ocpp, id: CP1{keys}}}
+    current: 6..16 A
+"""
+    found = [str(note) for note in parse(rules, "home.yaml", {}, lenient=True).notes if "pose" in str(note)]
+    said = (
+        "home.yaml:6:5: loads.car.actuator.password: without a `password` anybody in your network could pose as this "
+        "charger; set one in its settings (AuthorizationKey) and here"
+    )
+    assert found == ([said] if told else [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Annotated, Literal
 
@@ -13,6 +14,7 @@ from loadctl.units import Unit
 
 _ID = re.compile(r"[\w.:*=+|@-]{1,48}", re.ASCII)  # what an address can hold and a box may be called
 _LISTEN = re.compile(r"(?:\[([0-9a-fA-F:]+)\]|([\w.-]+)):(\d{1,5})")
+_LOOPBACK = re.compile(r"localhost|127\.[0-9.]+|::1")
 _NEEDED = ("ocpp", "websockets")
 
 
@@ -33,7 +35,10 @@ class OcppOptions:
     ] = "0.0.0.0:8887"
     password: Annotated[
         SecretStr | None,
-        Field(description="Its password (AuthorizationKey) if it has one; without it, a charger with this id gets in"),
+        Field(
+            description="Its password (AuthorizationKey), to be set in its settings, too. Without it, anybody in the "
+            "network who calls with its `id` is taken for it"
+        ),
     ] = None
     connector: Annotated[int, Field(ge=1, le=16, description="Which of its sockets; the first one is 1")] = 1
     lease: Annotated[
@@ -59,6 +64,11 @@ class OcppOptions:
         if not _ID.fullmatch(self.id):
             raise ValueError("`id` is one word without spaces or slashes, at most 48 letters, such as `CP001`")
         address(self.listen)
+
+    def notes(self) -> Iterator[tuple[str, str]]:
+        if self.password is None and not _LOOPBACK.fullmatch(address(self.listen)[0]):
+            said = "without a `password` anybody in your network could pose as this charger"
+            yield "password", f"{said}; set one in its settings (AuthorizationKey) and here"
 
 
 def address(listen: str) -> tuple[str, int]:
