@@ -14,7 +14,6 @@ from typing import NamedTuple, Protocol
 from loadctl.core.appliance import daily_left, own_w
 from loadctl.core.calendar import midnight, opening, zone_of
 from loadctl.core.conditions import names
-from loadctl.core.each_tick import replace
 from loadctl.core.judge import A_MOMENT_S
 from loadctl.core.needs import left_s, margin_s
 from loadctl.core.plan import EVERY_S
@@ -35,6 +34,7 @@ from loadctl.core.values import (
     Tick,
     Verdict,
 )
+from loadctl.each_tick import replace
 
 SET_S = 1.0  # by which two clocks may drift apart and nobody has set one
 FAR_W, NEAR_W = 400.0, 50.0  # other readings that are tried

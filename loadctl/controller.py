@@ -41,10 +41,10 @@ from loadctl.config import House, load, parse
 from loadctl.config.reading import Drivers
 from loadctl.core import values
 from loadctl.core.appliance import drawn_w
-from loadctl.core.each_tick import each_tick
 from loadctl.core.rules import Load, Site
 from loadctl.core.step import reordered, start
 from loadctl.core.values import AnyWish, Command, Input, Outcome, Outlook, Report, Tick, Verdict
+from loadctl.each_tick import each_tick
 from loadctl.inputs.known import METER_W, of_load, of_meter, of_prices
 from loadctl.meters import METERS
 from loadctl.outlook.maker import OutlookMaker

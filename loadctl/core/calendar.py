@@ -64,18 +64,6 @@ def is_open(windows: Sequence[Window], wall: datetime, daylight: Mapping[int, Da
     return not windows or any(_is_open(window, wall, daylight) for window in windows)
 
 
-def opens_at(windows: Sequence[Window], wall: datetime, daylight: Mapping[int, Daylight]) -> float | None:
-    """Return when the next hours begin (POSIX); None: not within a year."""
-    zone, now, today = zone_of(wall), wall.timestamp(), wall.toordinal()
-    for day in range(today - 1, today + 367):
-        # hours that begin before sunrise may begin before others of the evening before
-        hours = [opening(window, near, zone, daylight) for window in windows for near in (day, day + 1)]
-        begins = [start for start, _ in filter(None, hours) if start > now]
-        if begins:
-            return min(begins)
-    return None
-
-
 def _is_open(window: Window, wall: datetime, daylight: Mapping[int, Daylight]) -> bool:
     today = wall.toordinal()
     if not wall.fold and window.start.sun is None and window.end.sun is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from loadctl.core.absorb import change
 from loadctl.core.appliance import draws_nothing, tallied
-from loadctl.core.each_tick import replace
 from loadctl.core.rules import Load, Site
 from loadctl.core.values import ON, Sample, Standing, Tally
+from loadctl.each_tick import replace
 
 SLOWLY = 0.3
 

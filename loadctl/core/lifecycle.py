@@ -55,10 +55,3 @@ def advance(phase: Phase, trigger: str) -> Phase:
     cursor = _Cursor(phase)
     LIFECYCLE.events[trigger].trigger(cursor)
     return cursor.phase
-
-
-def diagram() -> str:
-    """Draw the table as a mermaid state diagram, for the README."""
-    lines = ["stateDiagram-v2", "    [*] --> off"]
-    lines += [f"    {source} --> {dest}: {trigger}" for trigger, source, dest in MOVES]
-    return "\n".join(lines)

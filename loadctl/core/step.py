@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from loadctl.core.absorb import absorb, fail
 from loadctl.core.asked import Asked
-from loadctl.core.each_tick import replace
 from loadctl.core.judge import Sight
 from loadctl.core.learn import new_day_of, settle
 from loadctl.core.needs import marked
@@ -13,6 +12,7 @@ from loadctl.core.rules import Load, Site
 from loadctl.core.surplus import charged, take_stock
 from loadctl.core.values import ON, STARTING, STOPPING, Holder, Outcome, Standing, State, Tick
 from loadctl.core.walk import walk
+from loadctl.each_tick import replace
 
 DOUBTFUL_YEAR = 2001  # a clock before it was never set: no day begins and no need ends by it
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from loadctl.core.appliance import least_w, own_w, served, spared_w
-from loadctl.core.each_tick import replace
 from loadctl.core.rules import Load, Site
 from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Sample, Standing
+from loadctl.each_tick import replace
 
 GONE_S = 10.0  # so long the fuse believes that a load which was switched off is gone before the meter shows it
 

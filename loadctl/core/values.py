@@ -13,8 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from loadctl.core.each_tick import each_tick
 from loadctl.core.rules import Mode, Need
+from loadctl.each_tick import each_tick
 
 if TYPE_CHECKING:
     from loadctl.core.walk import Case

@@ -9,7 +9,6 @@ from loadctl.core.appliance import daily_left, least_w, own_w
 from loadctl.core.asked import Asked
 from loadctl.core.calendar import is_open
 from loadctl.core.conditions import weigh
-from loadctl.core.each_tick import replace
 from loadctl.core.follow import Setting, first, modest, patient, settings
 from loadctl.core.judge import A_MOMENT_S, Look, Sight, judge, pace, spent
 from loadctl.core.ledger import Ledger, Power
@@ -18,6 +17,7 @@ from loadctl.core.rules import Load, Mode, Site
 from loadctl.core.surplus import Stock
 from loadctl.core.terms import Terms, terms
 from loadctl.core.values import NO_PLAN, OFF, ON, STARTING, Command, Holder, Outcome, Standing, State, Tick, Verdict
+from loadctl.each_tick import replace
 
 KEEPS_NEED = frozenset({Verdict.NEED, Verdict.BUSY, Verdict.SETTLING, Verdict.BLIND, Verdict.FAULT})
 FOLLOWS = frozenset(

@@ -8,8 +8,8 @@ from datetime import datetime, tzinfo
 from math import exp, inf
 from typing import Any
 
-from loadctl.core.each_tick import replace
 from loadctl.core.values import Daylight, Input, Outlook, Sample, Slot
+from loadctl.each_tick import replace
 from loadctl.outlook.expect import Expectation, Forecast
 from loadctl.outlook.habit import SLOT_S, Habit, clock_slot
 from loadctl.outlook.sun import Location, daylight

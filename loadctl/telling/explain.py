@@ -16,7 +16,8 @@ from loadctl.core.rules import Mode, Site
 from loadctl.core.step import step
 from loadctl.core.values import OFF, ON, Holder, Outcome, Tick, Verdict
 from loadctl.core.walk import Case
-from loadctl.telling.sayings import SAYINGS, Facts
+from loadctl.telling.facts import Facts
+from loadctl.telling.sayings import SAYINGS
 
 _OWN_TIME = frozenset({Verdict.BUSY, Verdict.BLIND, Verdict.OUTAGE, Verdict.FAULT})  # what follows has to wait for it
 _POWERED = frozenset({Verdict.RUN, Verdict.CHEAP, Verdict.IDLE})

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from math import inf, isfinite
 from typing import NamedTuple
 
-from loadctl.core.appliance import daily_left, least_w, own_w, served, tallied, used_share
-from loadctl.core.calendar import midnight, opens_at
-from loadctl.core.follow import LEFT_SHARE, Allowance, awaited, in_force, may_switch
-from loadctl.core.judge import pace, spent
-from loadctl.core.needs import left_s, level, pressing
-from loadctl.core.rules import Load, Mode, Site
-from loadctl.core.values import OFF, ON, Away, Holder, Mark, Outcome, Standing, Tick, Verdict, Wish
-from loadctl.core.walk import Case
-from loadctl.telling.conditions import sentence as condition_sentence
+from loadctl.core.appliance import daily_left, least_w, own_w, served
+from loadctl.core.calendar import opening, zone_of
+from loadctl.core.follow import Allowance, awaited, in_force, may_switch
+from loadctl.core.judge import spent
+from loadctl.core.needs import pressing
+from loadctl.core.rules import Mode, Window
+from loadctl.core.terms import price_of
+from loadctl.core.values import OFF, ON, Away, Holder, Tick, Verdict, Wish
+from loadctl.telling.conditions import sentence
+from loadctl.telling.facts import Facts, phases, price
 from loadctl.units import span, spell, watts
 
 
@@ -35,111 +34,7 @@ class Saying(NamedTuple):
         return f"{self.head}: {self.clause}" if self.head else self.clause
 
 
-def price(money: float) -> str:
-    """Spell a price: `0.12/kWh`."""
-    return spell(round(money, 3), "/kWh")
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """A case in its surroundings. In `case` things may be lifted, `after` is what the tick has left of the load."""
-
-    site: Site
-    outcome: Outcome
-    tick: Tick
-    index: int
-    case: Case
-
-    @property
-    def load(self) -> Load:
-        return self.site.loads[self.index]
-
-    @property
-    def after(self) -> Standing:
-        return self.outcome.state.standings[self.index]
-
-    @property
-    def on(self) -> bool:
-        """As far as is known."""
-        return self.after.phase is not OFF and self.after.was_on is not False
-
-    @property
-    def free(self) -> str:
-        spare_w = self.case.power.spare_w
-        return "an unknown power" if spare_w is None else watts(max(0.0, spare_w))
-
-    @property
-    def imports(self) -> str:
-        import_w = self.case.power.import_w
-        return f"{watts(import_w)} from the grid" if import_w >= 0 else f"{watts(-import_w)} left to sell"
-
-    @property
-    def hold_left_s(self) -> float:
-        held_s = self.case.standing.held_s
-        if self.case.standing.phase is OFF:
-            return max(0.0, self.load.start_for_s - held_s)
-        over_w = self.case.power.import_w - self.case.asks.stop_import_w
-        passes = 1.0 if self.case.look.squeezed else pace(self.load, over_w)
-        return max(0.0, self.load.stop_for_s - held_s) / passes
-
-    @property
-    def rest_left_s(self) -> float:
-        least_s = self.load.min_off_s if self.case.standing.phase is OFF else self.load.min_on_s
-        switched_at = self.case.standing.switched_at
-        return 0.0 if switched_at is None else max(0.0, least_s - (self.tick.at - switched_at))
-
-    @property
-    def day_left_s(self) -> float:
-        return midnight(self.tick.wall) - self.tick.wall.timestamp()
-
-    @property
-    def runs(self) -> str:
-        """What a load does that is on, or is being switched on."""
-        standing = self.after
-        if self.load.follow is None or standing.target_w is None or standing.phase is OFF:
-            return "runs" if standing.phase is ON else "starts"
-        one, set_w, draws_w = in_force(self.load, standing), standing.target_w, own_w(self.load, standing)
-        takes = ""
-        if standing.shown_at is None and draws_w < set_w - LEFT_SHARE * one.step_w:
-            takes = f", takes {watts(draws_w)}"
-        if not one.phases or not one.volts:
-            return f"runs at {watts(set_w)}{takes}"
-        amps = set_w / used_share(standing) / (one.volts * one.phases)
-        return f"charges with {amps:.3g} A on {_phases(one.phases)} ({watts(set_w)}{takes})"
-
-    def until(self, left_s_: float, word: str = "until") -> str:
-        """`until 14:32`; the day with it if it is not today, and how long that is if it is not long."""
-        then = datetime.fromtimestamp(self.tick.wall.timestamp() + left_s_, self.tick.wall.tzinfo)
-        days = then.toordinal() - self.tick.wall.toordinal()
-        words = then.strftime("%H:%M" if days < 1 else "%a %H:%M" if days < 7 else "%d %b %H:%M")
-        return f"{word} {words}" + (f" ({span(left_s_)})" if left_s_ < 3600 else "")
-
-    def others(self, chosen: Iterable[int], otherwise: str) -> str:
-        return " and ".join(self.site.loads[index].name for index in chosen) or otherwise
-
-    def need(self, mark: Mark) -> str:
-        """`needs 2 h 10 min more by Tue 18:00`."""
-        standing, tick, need = self.case.standing, self.tick, mark.need
-        by = "at any time" if need.always else f"by {datetime.fromtimestamp(mark.due, tick.wall.tzinfo):%a %H:%M}"
-        still_s = left_s(self.load, standing, mark, tick.at, tick.inputs)
-        if need.level is not None:
-            value = level(need, tick.inputs, tick.at)
-            now = "not known now" if value is None else f"{value:g} now"
-            return f"needs {need.level.input} at {need.level.target:g} {by} ({now})"
-        if need.full:
-            return f"needs to be full {by}"
-        if need.energy_wh is None:
-            return f"needs {span(still_s)} more {by}"
-        had_wh = tallied(self.load, standing, tick.at).energy_wh - mark.tally.energy_wh
-        left_wh = need.energy_wh - had_wh if standing.need_left_wh is None else standing.need_left_wh
-        return f"needs {spell(max(0.0, round(left_wh, -1)), 'Wh')} more {by}"
-
-
 Say = Callable[[Facts], Saying]
-
-
-def _phases(count: int) -> str:
-    return f"{count} phase{'s' if count > 1 else ''}"
 
 
 def _wants(f: Facts) -> str:
@@ -187,8 +82,7 @@ def _yield(f: Facts) -> Saying:
     asking = [i for i in above if f.outcome.verdicts[i] in (Verdict.ROOM, Verdict.NEED_AT_RISK)]
     hungry = [i for i in above if f.site.loads[i].follow is not None and f.outcome.state.standings[i].phase is ON]
     takers = asking if f.case.look.yields else hungry
-    draws = watts(own_w(f.load, f.case.standing))
-    return Saying("stops", f"its {draws} go to {f.others(takers, 'a more important load')}", 0.0)
+    return Saying("stops", f"its {f.draws} go to {f.others(takers, 'a more important load')}", 0.0)
 
 
 def _barred(f: Facts, clause: str, until_s: float | None) -> Saying:
@@ -196,23 +90,35 @@ def _barred(f: Facts, clause: str, until_s: float | None) -> Saying:
 
 
 def _window(f: Facts) -> Saying:
-    opens = opens_at(f.load.windows, f.tick.wall, f.tick.outlook.daylight)
+    opens = _opens_at(f.load.windows, f.tick)
     if opens is None:
         return _barred(f, "outside its hours, and none come within a year", None)
-    left_s_ = opens - f.tick.wall.timestamp()
-    return _barred(f, f"outside its hours {f.until(left_s_)}", left_s_)
+    left_s = opens - f.tick.wall.timestamp()
+    return _barred(f, f"outside its hours {f.until(left_s)}", left_s)
+
+
+def _opens_at(windows: Sequence[Window], tick: Tick) -> float | None:
+    """Return when the next hours begin (POSIX); None: not within a year."""
+    zone, today = zone_of(tick.wall), tick.wall.toordinal()
+    for day in range(today - 1, today + 367):
+        # hours that begin before sunrise may begin before others of the evening before
+        hours = [opening(window, near, zone, tick.outlook.daylight) for window in windows for near in (day, day + 1)]
+        begins = [start for start, _ in filter(None, hours) if start > tick.wall.timestamp()]
+        if begins:
+            return min(begins)
+    return None
 
 
 def _unmet(f: Facts) -> Saying:
     when = f.load.when
-    said = condition_sentence(when, f.tick.inputs, f.tick.at, f.case.standing.truths) if when else "its `when`"
+    said = sentence(when, f.tick.inputs, f.tick.at, f.case.standing.truths) if when else "its `when`"
     return _barred(f, said, None)
 
 
 def _enough(f: Facts) -> Saying:
     most_s, most_wh = f.load.daily_runtime_s, f.load.daily_energy_wh
-    left_s_, left_wh = daily_left(f.load, f.case.standing, f.tick.at)
-    parts = [] if most_s is None else [f"{span(most_s - left_s_)} of {span(most_s)}"]
+    left_s, left_wh = daily_left(f.load, f.case.standing, f.tick.at)
+    parts = [] if most_s is None else [f"{span(most_s - left_s)} of {span(most_s)}"]
     if most_wh is not None:
         parts.append(f"{spell(round(most_wh - left_wh, -1), 'Wh')} of {spell(most_wh, 'Wh')}")
     return _barred(f, f"had {' and '.join(parts)} today, {f.until(f.day_left_s)}", f.day_left_s)
@@ -222,18 +128,15 @@ def _spent(f: Facts) -> Saying:
     starts = f.load.max_starts or 0
     if not spent(f.load, f.case.standing):
         return _barred(f, f"the last of its {starts} starts of today is kept for its need", f.day_left_s)
-    used = f"its start of today is used up, {f.until(f.day_left_s)}"
-    return _barred(
-        f, used if starts == 1 else f"its {starts} starts of today are used up, {f.until(f.day_left_s)}", f.day_left_s
-    )
+    used = "start of today is" if starts == 1 else f"{starts} starts of today are"
+    return _barred(f, f"its {used} used up, {f.until(f.day_left_s)}", f.day_left_s)
 
 
 def _crowded(f: Facts) -> Saying:
-    least, most_w = least_w(f.load), f.site.max_import_w or 0.0
-    would_w = most_w - f.case.power.headroom_w + least
-    return Saying(
-        "waits", f"with its {watts(least)} {watts(would_w)} would come from the grid, at most {watts(most_w)}"
-    )
+    its_w, most_w = least_w(f.load), f.site.max_import_w or 0.0
+    would_w = most_w - f.case.power.headroom_w + its_w
+    clause = f"with its {watts(its_w)} {watts(would_w)} would come from the grid, at most {watts(most_w)}"
+    return Saying("waits", clause)
 
 
 def _shed(f: Facts) -> Saying:
@@ -255,7 +158,7 @@ def _more_phases(f: Facts) -> str:
     other = awaited(f.load, standing, Allowance(power.free_w, power.over_w, sample.grid_w, cap_w, f.case.asks.all_in))
     if other is None or not other.phases:
         return ""
-    name = _phases(other.phases)
+    name = phases(other.phases)
     if other.least_w < in_force(f.load, standing).least_w:
         return f"; {name} in {span(follow.phase_down_s - standing.phases_held_s)} if no more comes"
     if not may_switch(follow, standing, f.tick.at):
@@ -267,29 +170,27 @@ def _more_phases(f: Facts) -> str:
 
 def _cheap(f: Facts) -> Saying:
     until_s = None if f.case.asks.all_in else f.hold_left_s  # at this price it needs no sun
-    buys, sells = f.tick.outlook.import_price, f.tick.outlook.export_price
     sun = min(max((f.case.power.spare_w or 0.0) / least_w(f.load), 0.0), 1.0)
     plan = f.outcome.state.plan(f.index)
     pays = max(one for one in (plan.price, f.load.worth, -inf) if one is not None)
     rest = ", the rest is bought" if sun < 1 else ""
-    said = f"{f.free} for it{rest}: a kWh costs {price(sun * sells + (1 - sun) * buys)}"
+    costs = price_of(sun, f.tick.outlook.import_price, f.tick.outlook.export_price)
+    said = f"{f.free} for it{rest}: a kWh costs {price(costs)}"
     if plan.price is None or (f.load.worth is not None and f.load.worth >= plan.price):
         return Saying(f.runs, f"{said} and is worth {price(pays)}", until_s)
     said += f", it pays up to {price(pays)}"
     marks = sorted(f.case.standing.marks, key=lambda mark: mark.due)
-    mark = next((one for one in marks if left_s(f.load, f.case.standing, one, f.tick.at, f.tick.inputs) > 0), None)
+    mark = next((mark for mark in marks if f.still_s(mark) > 0), None)
     if mark is not None:
         start = next((start for due, start in plan.starts if due == mark.due), None)
-        from_ = "" if start is None else datetime.fromtimestamp(start, f.tick.wall.tzinfo).strftime(" from %a %H:%M")
-        said += f": {f.need(mark)}" + (f", else it must run{from_}" if from_ else "")
+        said += f": {f.need(mark)}" + ("" if start is None else f", else it must run from {f.clock(start):%a %H:%M}")
     return Saying(f.runs, said, until_s)
 
 
 def _wait_off(f: Facts) -> Saying:
     if f.case.look.squeezed:
         hungry = [i for i in range(f.index) if f.site.loads[i].follow is not None]
-        draws = watts(own_w(f.load, f.case.standing))
-        why = f"its {draws} could go to {f.others(hungry, 'a more important load')}"
+        why = f"its {f.draws} could go to {f.others(hungry, 'a more important load')}"
     else:
         why = _imported(f)
     return Saying(f.runs, f"{why}, stops after {span(f.hold_left_s)} more{_more_phases(f)}", f.hold_left_s)
@@ -314,8 +215,7 @@ def _need(f: Facts) -> Saying:
     mark = pressing(f.load, f.case.standing, f.tick, away=away)
     if mark is None:
         return Saying(f.runs, "a need of it")
-    still_s = left_s(f.load, f.case.standing, mark, f.tick.at, f.tick.inputs)
-    until_s = max(0.0, min(still_s, mark.due - f.tick.wall.timestamp()))
+    until_s = max(0.0, min(f.still_s(mark), mark.due - f.tick.wall.timestamp()))
     return Saying(f"{f.runs} whatever the sun", f.need(mark), until_s)
 
 
@@ -329,23 +229,23 @@ def _mode(f: Facts) -> Saying:
 def _busy(f: Facts) -> Saying:
     if f.after.command_id is None:
         return Saying("", "waits to hear from its switch")
-    left_s_ = max(0.0, f.site.answer_s - (f.tick.at - f.after.asked_at))
-    said = f"is being switched {'on' if f.after.wants_on else 'off'}, a fault if no answer comes in {span(left_s_)}"
-    return Saying("", said, left_s_)
+    left_s = f.left_s(f.site.answer_s, f.after.asked_at)
+    said = f"is being switched {'on' if f.after.wants_on else 'off'}, a fault if no answer comes in {span(left_s)}"
+    return Saying("", said, left_s)
 
 
 def _settling(f: Facts) -> Saying:
-    left_s_ = max(0.0, (f.case.standing.settled_at or 0.0) - f.tick.at)
-    return Saying("switched on just now", f"the meter has yet to show it, within {span(left_s_)}", left_s_)
+    left_s = f.left_s(0.0, f.case.standing.settled_at)
+    return Saying("switched on just now", f"the meter has yet to show it, within {span(left_s)}", left_s)
 
 
 def _hand(f: Facts) -> Saying:
     wishes = (wish for wish in f.tick.wishes if isinstance(wish, Wish))
     wish = next((wish for wish in wishes if wish.load == f.load.name), None)
     until = f.case.standing.hand_until if wish is None else wish.until
-    left_s_ = None if until is None else max(0.0, until - f.tick.at)
+    left_s = None if until is None else f.left_s(0.0, until)
     state = "on" if (f.on if wish is None else wish.on) else "off"
-    return Saying("", f"held {state} by hand" + ("" if left_s_ is None else f" {f.until(left_s_)}"), left_s_)
+    return Saying("", f"held {state} by hand" + ("" if left_s is None else f" {f.until(left_s)}"), left_s)
 
 
 def _safe(f: Facts) -> str:
@@ -354,32 +254,31 @@ def _safe(f: Facts) -> str:
 
 def _blind(f: Facts) -> Saying:
     since = f.outcome.state.blind_since
-    left_s_ = f.site.hold_s if since is None else max(0.0, f.site.hold_s - (f.tick.at - since))
+    left_s = f.site.hold_s if since is None else f.left_s(f.site.hold_s, since)
     why = f"no reading to trust{'' if since is None else f' for {span(f.tick.at - since)}'}"
     if f.case.sight.lost:
         return Saying(_safe(f), why)
     keeps = "runs on" if f.on else "stays off"
-    return Saying(f"{keeps} for {span(left_s_)}", why, left_s_ if f.on is not f.load.safe_on else None)
+    return Saying(f"{keeps} for {span(left_s)}", why, left_s if f.on is not f.load.safe_on else None)
 
 
 def _outage(f: Facts) -> Saying:
     steady, below_pct, soc_pct = f.outcome.state.steady_since, f.load.shed_below_pct, f.case.sight.soc_pct
-    left_s_ = None if steady is None else max(0.0, f.site.steady_s - (f.tick.at - steady))
-    why = "the grid is gone" if left_s_ is None else f"the grid is back and has to be steady for {span(left_s_)} more"
+    left_s = None if steady is None else f.left_s(f.site.steady_s, steady)
+    why = "the grid is gone" if left_s is None else f"the grid is back and has to be steady for {span(left_s)} more"
     if below_pct is not None and soc_pct is not None and soc_pct >= below_pct:
-        return Saying("left as it is", f"{why}; the battery has {soc_pct:g} %, enough above {below_pct:g} %", left_s_)
-    return Saying(_safe(f), why, left_s_)
+        return Saying("left as it is", f"{why}; the battery has {soc_pct:g} %, enough above {below_pct:g} %", left_s)
+    return Saying(_safe(f), why, left_s)
 
 
 def _fault(f: Facts) -> Saying:
-    standing, at = f.after, f.tick.at
+    standing, retry_at = f.after, f.after.retry_at
     said = standing.detail or "its switch does not do what it is told"
-    retries = standing.retry_at is not None and (standing.phase is OFF or not standing.wants_on)
-    if retries and standing.retry_at is not None and standing.retry_at >= at:
-        return Saying("fault", f"{said}; next try in {span(standing.retry_at - at)}", standing.retry_at - at)
+    if retry_at is not None and retry_at >= f.tick.at and (standing.phase is OFF or not standing.wants_on):
+        return Saying("fault", f"{said}; next try in {span(retry_at - f.tick.at)}", retry_at - f.tick.at)
     if standing.wants_on and standing.holder is not Holder.HAND:
-        left_s_ = max(0.0, f.load.min_on_s - (at - standing.since))
-        return Saying("fault", f"{said}; told to go off if nothing is heard for {span(left_s_)} more", left_s_)
+        left_s = f.left_s(f.load.min_on_s, standing.since)
+        return Saying("fault", f"{said}; told to go off if nothing is heard for {span(left_s)} more", left_s)
     return Saying("fault", f"{said}; asked again and again")
 
 

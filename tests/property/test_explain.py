@@ -13,7 +13,8 @@ from loadctl.core.rules import Site
 from loadctl.core.step import step as think
 from loadctl.core.values import Outcome, State, Tick, Verdict
 from loadctl.telling.explain import explain
-from loadctl.telling.sayings import SAYINGS, Facts
+from loadctl.telling.facts import Facts
+from loadctl.telling.sayings import SAYINGS
 from tests.house import NOON, House
 from tests.property.strategies import lives, near_midnight
 
