@@ -204,6 +204,16 @@ class Dimmer(Protocol):
 
 
 @runtime_checkable
+class Spared(Protocol):
+    """A charger or a dimmer that keeps each setting in its flash memory, or is on a slow line. Optional.
+
+    While it is on it is set anew once in `spare_s`, unless that matters: then at once.
+    """
+
+    spare_s: float
+
+
+@runtime_checkable
 class Wakeable(Protocol):
     """A charger that can wake a car that fell asleep. Optional; asked once in a while for a car that takes nothing."""
 

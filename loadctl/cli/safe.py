@@ -63,9 +63,10 @@ async def _make_safe(house: House, folder: Path) -> dict[str, str]:
     from loadctl.drivers import LoopClock, Shared
     from loadctl.errors import DeviceError
     from loadctl.service.changeover import address, safe_wish
+    from loadctl.service.mailbox import Mailbox
     from loadctl.service.memory import FILE
     from loadctl.service.store import read_saved
-    from loadctl.service.switchboard import Mailbox, make_safe
+    from loadctl.service.switchboard import make_safe
 
     saved = read_saved(folder / FILE)
     known = saved.loads if saved is not None else {}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from loadctl.core.each_tick import each_tick
 from loadctl.core.rules import Mode, Site
 from loadctl.core.values import Away, Boost, ModeWish, Tick, Wish
 
 
-@dataclass(frozen=True, slots=True)
+@each_tick(frozen=True, slots=True)
 class Asked:
     """`wishes` on or off and `modes` by load, more needs, and whether nobody is at home.
 

@@ -210,7 +210,7 @@ class Away:
 AnyWish = Wish | ModeWish | Boost | Away
 
 
-@dataclass(frozen=True, slots=True)
+@each_tick(frozen=True, slots=True)
 class Input:
     """A named value from outside, in its base unit (truth as 0 or 1); older than `max_age_s` it is not known."""
 
@@ -241,7 +241,7 @@ class Slot:
     export_price: float
 
 
-@dataclass(frozen=True, slots=True)
+@each_tick(frozen=True, slots=True)
 class Outlook:
     """What is expected: prices now, `slots` from now on in order, daylight by the ordinal of the day.
 
@@ -297,7 +297,7 @@ class Mark:
     boost: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@each_tick(frozen=True, slots=True)
 class Plan:
     """What a load's needs make it worth to pay: it takes power that costs up to `price` per kWh, bought and unsold
     together; None: its needs are met, or nothing is known to plan with. `buy`: now, even with no sun at all.

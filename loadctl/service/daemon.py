@@ -19,9 +19,9 @@ from loadctl.calm import step
 from loadctl.config import Device, House, load
 from loadctl.core.absorb import absorb
 from loadctl.core.appliance import drawn_w
-from loadctl.core.rules import Load, Mode
+from loadctl.core.rules import Load, Mode, Site
 from loadctl.core.step import reordered, start
-from loadctl.core.values import ON, AnyWish, Command, Input, Outcome, Report, Sample, Tick
+from loadctl.core.values import ON, STARTING, AnyWish, Command, Input, Outcome, Report, Sample, State, Tick
 from loadctl.drivers import Actuator, InputSource, Meter, Shared
 from loadctl.errors import ConfigError, DeviceError, LoadctlError
 from loadctl.outlook.maker import OutlookMaker
@@ -32,13 +32,15 @@ from loadctl.service.dryrun import DryActuator, DryMeter, Pretence
 from loadctl.service.energy import Energy
 from loadctl.service.hands import People, find
 from loadctl.service.inputs import Inputs
+from loadctl.service.mailbox import Mailbox
 from loadctl.service.memory import Memory
 from loadctl.service.notify import Notifier
 from loadctl.service.reader import Reader
-from loadctl.service.switchboard import Mailbox, Switchboard, make_safe
+from loadctl.service.switchboard import Switchboard, make_safe
 from loadctl.units import watts
 
 TICK_S = 1.0
+FUSE_NEAR_SHARE = 0.9
 FIRST_LOOK_S = 5.0  # for all devices to tell what they do before the memory is believed; who is away is not waited for
 
 _log = logging.getLogger(__name__)
@@ -247,6 +249,8 @@ class Daemon:
         had = self.energy.note(tick, outcome)
         if not shutdown:  # what a shutdown switches, `_leave` does: at once, with retries, and for every load
             self.switchboard.send(outcome.commands)
+            if _fuse_is_near(self.house.site, outcome.state, sample):
+                self.switchboard.hurry()
             self.switchboard.renew(self.house.site, self.state)
         if self.memory is not None:
             self.memory.note(tick, outcome, had, self.energy.sessions)
@@ -433,6 +437,14 @@ class Daemon:
 
 def _outlook(house: House) -> OutlookMaker:
     return OutlookMaker(house.zone, house.location, house.tariff)
+
+
+def _fuse_is_near(site: Site, state: State, sample: Sample | None) -> bool:
+    """Tell whether the house draws nearly what its fuse holds, or a load that starts may bring it there."""
+    if site.max_import_w is None or sample is None or sample.grid_w is None:
+        return False
+    starts = any(standing.phase is STARTING for standing in state.standings)
+    return starts or sample.grid_w > FUSE_NEAR_SHARE * site.max_import_w
 
 
 def _what_now(mailbox: Mailbox) -> str:

@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 from loadctl.config import House
+from loadctl.core.rules import Follow, Range
 from loadctl.core.values import FAULT, OFF, ON, Outcome, Tick, Verdict
 from loadctl.drivers import Shared
 from loadctl.errors import ConfigError, Fault, Unreachable
 from loadctl.service.daemon import Daemon
 from loadctl.service.journal import Journal
 from loadctl.service.memory import Inline
+from tests.charger import Box
 from tests.e2e.until import until
 from tests.home import HomeMeter, Known, Relay, house, rule
 from tests.virtual import VIRTUAL, VirtualClock
@@ -286,6 +288,28 @@ async def test_another_meter_takes_over_without_a_break():
         assert len(new.answered) > 50
         assert daemon.reader.readings >= len(old.answered) + len(new.answered) - 1
     assert [word for _, word in boiler.said("off")] == ["off"]
+
+
+@pytest.mark.parametrize(("fuse_w", "waits"), [(6000.0, True), (700.0, False)])
+async def test_a_car_is_throttled_at_once_only_where_the_fuse_is_near(fuse_w, waits):
+    class Flash(Box):
+        spare_s = 60.0
+
+    box = Flash(lease_s=None, amps=16.0)
+    meter = HomeMeter([box], sun_w=4500)
+    car = rule("car", power_w=3680.0, lease_s=None, follow=Follow((Range(1380.0, 3680.0, 230.0, 1, 230.0),)))
+    async with controlling(house(meter, (car, box), max_import_w=fuse_w)) as daemon:
+        await until(lambda: box.draws_w == 3680, 600.0)
+        await asyncio.sleep(70)
+        set_at = box.wire[-1][0]
+        for more_w in (1000.0, 900.0):  # the first of two falls leaves, the second has its pace to keep
+            meter.house_w += more_w
+            await asyncio.sleep(10)
+        falls = [(at, word) for at, word in box.wire if at > set_at]
+        assert (len(falls) == 1) is waits, falls
+        assert box.draws_w > 0.75 * 2990
+        await asyncio.sleep(60)
+        assert box.draws_w < 2600
 
 
 async def test_ticks_go_on_while_rules_are_read():

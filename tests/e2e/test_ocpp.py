@@ -28,6 +28,7 @@ from loadctl.errors import Refused, Unreachable
 from loadctl.lab.emulators.car import Car
 from loadctl.lab.emulators.charge_point import EmulatedChargePoint, plugged_in
 from loadctl.lab.home import ScaledClock
+from loadctl.service.mailbox import Mailbox
 from tests.e2e.until import until
 
 pytestmark = pytest.mark.anyio
@@ -108,6 +109,33 @@ def profiles_heard(box: EmulatedChargePoint) -> list[tuple[int, float, int | Non
         )
         for row in rows
     ]
+
+
+async def test_a_box_is_sent_few_profiles_while_the_sun_goes_and_a_fall_that_matters_at_once(street: Street) -> None:
+    driver, car = street.driver(), street.car()
+    box = await street.box(car)
+    mailbox = Mailbox("car", driver, street.clock)
+
+    def limits() -> list[float]:
+        return [limit for level, limit, _ in profiles_heard(box) if level > 0]
+
+    task = asyncio.create_task(mailbox.run())
+    mailbox.put(on(16))
+    await until(lambda: mailbox.lease_left_s() and limits() == [16.0])
+    began_at = street.clock.now()
+    for number in range(1, 61):  # each tenth of a second of the box another wish, for two paces at least
+        mailbox.put(on(16 - number / 20, number=number))
+        mailbox.tick(CAR, on=True)
+        await street.clock.sleep(0.4)
+    lasted_s = street.clock.now() - began_at
+    assert 1 < len(limits()) <= 2 + lasted_s / 10
+    before = len(limits())
+    mailbox.put(on(6, number=100))
+    await until(lambda: limits()[before:] == [6.0], 5.0)
+    mailbox.put(OFF)
+    await until(lambda: not car.charging)
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_a_car_is_charged_throttled_and_paused(street: Street) -> None:

@@ -30,7 +30,7 @@ from loadctl.lab.emulators.openevse import EmulatedOpenEvse
 from loadctl.lab.emulators.serve import serve
 from loadctl.lab.emulators.shelly import EmulatedShellyGen1, EmulatedShellyGen2
 from loadctl.lab.home import ScaledClock
-from loadctl.service.switchboard import Mailbox
+from loadctl.service.mailbox import Mailbox
 from tests.e2e.shelly_home import Clock
 from tests.e2e.test_ocpp import LEASE_S, NOON, free_port
 from tests.e2e.until import until

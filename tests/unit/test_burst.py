@@ -24,7 +24,7 @@ from loadctl.core.rules import Load
 from loadctl.core.values import Command, Report, Source
 from loadctl.drivers import Cared, Dimmer, Level, LoopClock, Shared, driver_class
 from loadctl.errors import Refused, Unreachable
-from loadctl.service.switchboard import Mailbox
+from loadctl.service.mailbox import Mailbox
 from tests.e2e.until import until
 from tests.emulators.gpio_kernel import EmulatedKernel
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from loadctl.core.rules import Load, Site
 from loadctl.core.values import OFF, ON, Command, Phase, Report, Standing, State
 from loadctl.errors import Refused, Unreachable
-from loadctl.service.switchboard import BeforeOn, Mailbox, Switchboard, make_safe
+from loadctl.service.mailbox import BeforeOn, Mailbox
+from loadctl.service.switchboard import Switchboard, make_safe
 from tests.home import Relay
 from tests.virtual import VIRTUAL, VirtualClock, VirtualLoop
 

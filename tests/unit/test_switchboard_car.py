@@ -11,7 +11,8 @@ import pytest
 from loadctl.core.rules import Load, Site
 from loadctl.core.values import ON, Command, Phase, Report, Standing, State
 from loadctl.errors import Unreachable
-from loadctl.service.switchboard import OVERTAKEN_S, BeforeOn, Switchboard
+from loadctl.service.mailbox import OVERTAKEN_S, BeforeOn
+from loadctl.service.switchboard import Switchboard
 from tests.charger import Box
 from tests.virtual import VIRTUAL, VirtualClock
 
@@ -57,6 +58,64 @@ async def ticking(board: Switchboard, seconds: float, phase: Phase = ON) -> list
         await asyncio.sleep(1.0)
         reports += board.take()
     return reports
+
+
+class Flash(Box):
+    """A box that keeps each setting in its flash memory."""
+
+    spare_s = 10.0
+
+
+async def test_a_box_is_set_anew_in_its_pace_and_to_the_latest_of_what_was_wished():
+    box = Flash(lease_s=None)
+    async with garage(box) as board:
+        board.send([amps(1, 16)])
+        reports = await ticking(board, 2)
+        for number in range(2, 10):  # a cloud, slowly
+            board.send([amps(number, 17 - number / 2)])
+            reports += await ticking(board, 1)
+        reports += await ticking(board, 10)
+        times = [at for at, _ in box.wire]
+        assert [word for _, word in box.wire] == ["16 A x 1", "12.5 A x 1"]
+        assert 10 <= times[1] - times[0] <= 11
+        assert [report.command_id for report in reports if report.command_id] == [1, 9]
+        board.send([amps(10, 13)])
+        await ticking(board, 12)
+        assert [word for _, word in box.wire][2:] == ["13 A x 1"]
+
+
+@pytest.mark.parametrize("matters", ["off", "much less", "the fuse", "another number of phases"])
+async def test_what_matters_waits_for_no_pace(matters):
+    box = Flash(lease_s=None, pause_s=0.1)
+    async with garage(box) as board:
+        board.send([amps(1, 16)])
+        await ticking(board, 2)
+        board.send([amps(2, 15)])
+        await ticking(board, 1)
+        assert len(box.wire) == 1
+        at = _now()
+        if matters == "off":
+            board.send([OFF_NOW])
+        if matters == "much less":
+            board.send([amps(3, 11)])
+        if matters == "the fuse":
+            board.hurry()
+        if matters == "another number of phases":
+            board.send([amps(3, 6, 3)])
+        await ticking(board, 1)
+        assert [when for when, _ in box.wire][1:] == [at]
+
+
+async def test_a_lease_is_renewed_although_a_new_setting_is_wished_each_second():
+    box = Flash(lease_s=60.0)
+    async with garage(box) as board:
+        board.send([amps(1, 16)])
+        await ticking(board, 2)
+        for number in range(2, 300):
+            board.send([amps(number, 16 - number % 3)])
+            await ticking(board, 1)
+            assert box.runs()
+    assert 25 <= len(box.wire) <= 31
 
 
 async def test_only_the_first_on_waits_for_the_disk():

@@ -48,7 +48,7 @@ class GoE:
     lease_s = None
     settle_s = 15.0  # a car stops within seconds and takes its time to begin
     step_a = 1.0
-    rise_s = 10.0  # cars take some seconds to follow, and the box's flash lives longer
+    rise_s = spare_s = 10.0  # cars take some seconds to follow, and the box's flash lives longer
 
     def __init__(self, options: GoEOptions, shared: Shared) -> None:
         self._options = options

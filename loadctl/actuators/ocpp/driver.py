@@ -62,7 +62,7 @@ class Ocpp:
     every_s = 5.0  # what is read was told before: it costs nothing
     step_a = 1.0  # tenths can be said, but not all boxes hear them
     tells = ("soc",)
-    rise_s = 10.0  # some boxes keep each profile in their flash memory
+    rise_s = spare_s = 10.0  # some boxes keep each profile in their flash memory
 
     def __init__(self, options: OcppOptions, shared: Shared) -> None:
         self.switches_phases = options.switch_phases is True
