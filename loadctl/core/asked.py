@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from loadctl.core.each_tick import each_tick
 from loadctl.core.rules import Mode, Site
 from loadctl.core.values import Away, Boost, ModeWish, Tick, Wish
+from loadctl.each_tick import each_tick
 
 
 @each_tick(frozen=True, slots=True)
