@@ -72,9 +72,8 @@ def weigh(condition: Condition, inputs: Mapping[str, Input], at: float, truths: 
     """Return whether it holds, and what to remember; `truths` as this gave it the last time, () at first."""
     memory = list(truths)
     holds = truth(condition.test, inputs, at, memory, keep=condition.unknown is None)
-    if holds is None:
-        holds = bool(condition.unknown)
-    return holds, truths if len(memory) == len(truths) and tuple(memory) == truths else tuple(memory)
+    now = tuple(memory)
+    return bool(condition.unknown) if holds is None else holds, truths if now == truths else now
 
 
 def names(condition: Condition) -> frozenset[str]:

@@ -119,13 +119,13 @@ class Ledger:
             raise ValueError("without a reading nothing is given")
         load, standing = self.site.loads[index], self.standings[index]
         draws_w = own_w(load, standing)
-        cap_w = min(self._cap_w(index), min(draws_w, set_w(load, standing)) + power.headroom_w + self.stock.gone_w)
+        cap_w = min(self._cap_w(index), min(draws_w, _set_w(load, standing)) + power.headroom_w + self.stock.gone_w)
         return Allowance(power.free_w, power.over_w, self.stock.grid_w, cap_w, all_in)
 
     def followed(self, index: int, standing: Standing, setting: Setting | None, may: Allowance, at: float) -> None:
         """Note for those below what a load that follows the sun takes, leaves and could still use."""
         load = self.site.loads[index]
-        now_w = set_w(load, standing)
+        now_w = _set_w(load, standing)
         change_w = 0.0 if setting is None else setting.watts - now_w
         wants_w = min(appetite_w(load, standing, at), max(0.0, self._cap_w(index) - now_w))
         self.rise_w += max(0.0, change_w)
@@ -195,7 +195,7 @@ class Ledger:
                 short_w -= draws_w
 
 
-def set_w(load: Load, standing: Standing) -> float:
+def _set_w(load: Load, standing: Standing) -> float:
     """Return what a running load was last set to."""
     return own_w(load, standing) if standing.target_w is None else standing.target_w
 

@@ -93,8 +93,6 @@ def _case(scene: _Scene, index: int) -> Case:
     draws_w = own_w(load, standing) if standing.phase is ON else 0.0
     alone = power.spare_w is not None and power.import_w > asks.stop_import_w
     squeezed = not alone and 0.0 < draws_w <= ledger.hunger_w
-    if sight.fresh and power.spare_w is not None:
-        standing = _timed(scene, load, standing, power, asks, alone, squeezed)
     holds = True
     if load.when is not None:
         holds, truths = weigh(load.when, tick.inputs, tick.at, standing.truths)
@@ -121,7 +119,10 @@ def _case(scene: _Scene, index: int) -> Case:
         mode=asked.modes.get(load.name, Mode.SOLAR),
         wish=asked.wishes.get(load.name),
     )
-    return Case(load, standing, sight, look, power, asks)
+    case = Case(load, standing, sight, look, power, asks)
+    if not sight.fresh or power.spare_w is None:
+        return case
+    return case._replace(standing=_timed(case, scene.state.sample_at))
 
 
 def _asks(scene: _Scene, load: Load, standing: Standing, index: int) -> Terms:
@@ -136,19 +137,17 @@ def _asks(scene: _Scene, load: Load, standing: Standing, index: int) -> Terms:
     return asks
 
 
-def _timed(
-    scene: _Scene, load: Load, standing: Standing, power: Power, asks: Terms, alone: bool, squeezed: bool
-) -> Standing:
+def _timed(case: Case, read_at: float | None) -> Standing:
     """Return the standing with its hold time grown, shrunk or, while power is just leaving the meter, frozen."""
-    elapsed_s = scene.sight.elapsed_s
+    load, standing, sight, look, power, asks = case
+    elapsed_s = sight.elapsed_s
     if standing.phase is OFF:
-        potential_w = power.free_w + power.room_w
-        met, for_s = potential_w >= asks.start_w, load.start_for_s
-        if not met and potential_w + power.leaving_w >= asks.start_w:
+        met, for_s = look.free_w + look.room_w >= look.start_w, load.start_for_s
+        if not met and look.enough():
             return standing
     elif standing.phase is ON and standing.settled_at is None:
-        met, for_s = alone or squeezed, load.stop_for_s
-        elapsed_s *= 1.0 if squeezed else pace(load, power.import_w - asks.stop_import_w)
+        met, for_s = look.short, load.stop_for_s
+        elapsed_s *= 1.0 if look.squeezed else pace(load, power.import_w - asks.stop_import_w)
     else:
         return standing
     if met:
@@ -156,7 +155,7 @@ def _timed(
         held_s = min(max(for_s, A_MOMENT_S), standing.held_s + grown_s)
         if held_s == standing.held_s and standing.held_at is not None:
             return standing
-        return replace(standing, held_s=held_s, held_at=scene.state.sample_at)
+        return replace(standing, held_s=held_s, held_at=read_at)
     if standing.held_s == 0.0 and standing.held_at is None:
         return standing
     return replace(standing, held_s=max(0.0, standing.held_s - elapsed_s), held_at=None)
