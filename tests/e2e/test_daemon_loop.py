@@ -295,10 +295,10 @@ async def test_a_car_is_throttled_at_once_only_where_the_fuse_is_near(fuse_w, wa
     class Flash(Box):
         spare_s = 60.0
 
-    box = Flash(lease_s=None, amps=16.0)
+    box: Any = Flash(lease_s=None, amps=16.0)
     meter = HomeMeter([box], sun_w=4500)
     car = rule("car", power_w=3680.0, lease_s=None, follow=Follow((Range(1380.0, 3680.0, 230.0, 1, 230.0),)))
-    async with controlling(house(meter, (car, box), max_import_w=fuse_w)) as daemon:
+    async with controlling(house(meter, (car, box), max_import_w=fuse_w)):
         await until(lambda: box.draws_w == 3680, 600.0)
         await asyncio.sleep(70)
         set_at = box.wire[-1][0]
