@@ -64,8 +64,8 @@ class Ledger:
         """Open the ledger: first the house must fit its fuse, then loads of one rank share what there is."""
         ledger = cls(site, standings, stock)
         if stock is not None:
-            ledger.fit_the_fuse(stock)
-            ledger.share(stock, tick, asked)
+            ledger._fit_the_fuse(stock)
+            ledger._share(stock, tick, asked)
         return ledger
 
     def power(self, index: int) -> Power:
@@ -95,15 +95,17 @@ class Ledger:
 
     def reserve(self, index: int, verdict: Verdict, look: Look, power: Power, at: float) -> None:
         """Keep the power that a load waits for from less important ones, and have them make room for it."""
-        load, standing = self.site.loads[index], self.standings[index]
+        load, standing, stock = self.site.loads[index], self.standings[index], self.stock
+        if stock is None:
+            return
         if verdict is Verdict.NEED_AT_RISK and look.crowded:
             over_w = least_w(load) - power.headroom_w - power.leaving_w
             if over_w <= power.room_w and not blocked(load, standing, at):
-                self._make_room(index, over_w)
+                self._make_room(index, over_w, stock)
                 self.rise_w += load.power_w  # nobody less important starts on what the fuse has left
         if verdict in WAITS and look.enough():
             if verdict is Verdict.ROOM:
-                self._make_room(index, look.start_w - power.free_w - power.leaving_w)
+                self._make_room(index, look.start_w - power.free_w - power.leaving_w, stock)
             # who only waits for its minimum time off has it if that ends before its hold time could pass
             if verdict is not Verdict.HELD_OFF or rested(load, standing, at + load.start_for_s):
                 self.taken_w += load.power_w
@@ -113,14 +115,12 @@ class Ledger:
         self.taken_w += load.power_w
         self.rise_w += setting.watts
 
-    def allowance(self, index: int, power: Power, *, all_in: bool) -> Allowance:
+    def allowance(self, index: int, stock: Stock, power: Power, *, all_in: bool) -> Allowance:
         """Return what a running load that follows the sun may draw."""
-        if self.stock is None:
-            raise ValueError("without a reading nothing is given")
         load, standing = self.site.loads[index], self.standings[index]
         draws_w = own_w(load, standing)
-        cap_w = min(self._cap_w(index), min(draws_w, _set_w(load, standing)) + power.headroom_w + self.stock.gone_w)
-        return Allowance(power.free_w, power.over_w, self.stock.grid_w, cap_w, all_in)
+        cap_w = min(self._cap_w(index), min(draws_w, _set_w(load, standing)) + power.headroom_w + stock.gone_w)
+        return Allowance(power.free_w, power.over_w, stock.grid_w, cap_w, all_in)
 
     def followed(self, index: int, standing: Standing, setting: Setting | None, may: Allowance, at: float) -> None:
         """Note for those below what a load that follows the sun takes, leaves and could still use."""
@@ -134,7 +134,7 @@ class Ledger:
             self.hunger_w += max(0.0, wants_w - max(0.0, may.rise_w))
         self.taken_w += max(change_w, wants_w)
 
-    def fit_the_fuse(self, stock: Stock) -> None:
+    def _fit_the_fuse(self, stock: Stock) -> None:
         """Choose who draws less or goes off at once, from the least important up, until the house fits its fuse."""
         if self.site.max_import_w is None:
             return
@@ -156,7 +156,7 @@ class Ledger:
             elif standing.phase is STARTING or (standing.phase is FAULT and standing.was_on is not False):
                 self.shed.add(index)  # it may not draw anything yet: no relief to count on
 
-    def share(self, stock: Stock, tick: Tick, asked: Asked) -> None:
+    def _share(self, stock: Stock, tick: Tick, asked: Asked) -> None:
         """Divide what loads of one rank draw and could draw among them, by capping each at its part."""
         for members in _groups(self.site, self.standings, tick, asked).values():
             pairs = [(index, self.site.loads[index], self.standings[index]) for index in members]
@@ -175,14 +175,12 @@ class Ledger:
     def _cap_w(self, index: int) -> float:
         return self.caps_w.get(index, inf)
 
-    def _make_room(self, index: int, short_w: float) -> None:
+    def _make_room(self, index: int, short_w: float, stock: Stock) -> None:
         """Ask as few less important loads to stop as it takes, the least important first; who can, draws less."""
-        if self.stock is None:
-            return
         for lower in range(len(self.standings) - 1, index, -1):
             if short_w <= 0:
                 return
-            load, standing, place = self.site.loads[lower], self.standings[lower], self.stock.places[lower]
+            load, standing, place = self.site.loads[lower], self.standings[lower], stock.places[lower]
             if lower in self.yields or place.gives_w <= 0:
                 continue
             draws_w = own_w(load, standing)

@@ -172,10 +172,10 @@ def _set(
         setting = first(load, standing, sight.at, power.free_w, power.headroom_w, all_in=all_in)
         ledger.begin(load, setting)
         return standing, setting
-    fused = index in ledger.fused
-    if turn_on is False or ledger.stock is None or not (fused or _follows(load, standing, verdict, look)):
+    stock, fused = ledger.stock, index in ledger.fused
+    if turn_on is False or stock is None or not (fused or _follows(load, standing, verdict, look)):
         return standing, None
-    may = ledger.allowance(index, power, all_in=all_in)
+    may = ledger.allowance(index, stock, power, all_in=all_in)
     if sight.fresh:
         standing = modest(load, patient(load, standing, may, sight.elapsed_s), sight.at)
     new = settings(load, standing, sight, may)
