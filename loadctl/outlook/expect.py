@@ -103,11 +103,12 @@ class Expectation:
             self._ahead_s, self._usual = ahead_s, [1 - exp(-max(0.0, each) / RETURN_S) for each in ahead_s]
         unusual = 1 - today if self._days else 0.0
         known = self._hours
-        hours = [known.get(start) or self._hour(start) for start in starts]
-        return [
-            max(0.0, (light * suns[sun_slot] * (today + unusual * usual) if light else 0.0) - bases[slot])
-            for (light, sun_slot, slot), usual in zip(hours, self._usual, strict=True)
-        ]
+        found: list[float | None] = []
+        for start, usual in zip(starts, self._usual, strict=True):
+            light, sun_slot, slot = known.get(start) or self._hour(start)
+            left_w = (light * suns[sun_slot] * (today + unusual * usual) if light else 0.0) - bases[slot]
+            found.append(left_w if left_w > 0.0 else 0.0)  # noqa: FURB136 - calling max takes longer than all of it
+        return found
 
     def dump(self) -> dict[str, Any]:
         """Return all that was learned as plain JSON values; the quarter of an hour under way is left out."""

@@ -145,17 +145,17 @@ class OutlookMaker:
         buy, sell = (self._expected(told, now, starts) for told in (self._buy, self._sell))
         pieces = iter(self.tariff.prices(start, start + AHEAD_S, self.zone, self._daylight))
         piece = next(pieces)
-        for index, begin in enumerate(starts):
+        for begin, surplus_w, import_price, export_price in zip(starts, surplus, buy, sell, strict=True):
             here, end = begin, begin + SLOT_S
             while here < end:
-                while piece.end <= here:
+                if piece.end <= here:
                     piece = next(pieces)
-                there = min(piece.end, end)
-                import_price, export_price = buy[index], sell[index]
+                    continue
+                there = min(end, piece.end)
                 yield Slot(
                     here,
                     there - here,
-                    surplus[index],
+                    surplus_w,
                     piece.import_price if import_price is None else import_price,
                     piece.export_price if export_price is None else export_price,
                 )
