@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -66,18 +67,26 @@ async def _control(house: House, text: str, chosen: Path | None, *, dry_run: boo
     for note in house.notes:
         logging.getLogger(__name__).warning("%s", note)
     clock = LoopClock(house.zone)
+    threads = ThreadPoolExecutor(1, thread_name_prefix="rules")
     async with AsyncExitStack() as stack:
         memory, rereads, folder = None, None, None if dry_run else state_dir(chosen, os.environ)
         if folder is not None:
             stack.enter_context(claim(folder))
-            copying = asyncio.create_task(
-                asyncio.to_thread(keep, folder, house.path, text)
-            )  # a slow disk holds up nobody
+            # Beside all else: a slow disk holds up nobody.
+            copying = asyncio.get_running_loop().run_in_executor(threads, keep, folder, house.path, text)
             stack.push_async_callback(asyncio.wait, [copying], timeout=COPY_LIMIT_S)
             rereads = partial(reread, house.path, folder)
             memory = await Memory.open(folder / FILE, clock, house.site, explain=_sentence)
             stack.push_async_callback(memory.close)
-        daemon = Daemon(house, Shared(clock), dry_run=dry_run, reread=rereads, memory=memory, notifier=Notifier())
+        daemon = Daemon(
+            house,
+            Shared(clock),
+            dry_run=dry_run,
+            reread=rereads,
+            memory=memory,
+            notifier=Notifier(),
+            executor=threads,
+        )
         metrics = Metrics(daemon)
         daemon.observers += [Journal(daemon), metrics]
         _heed_signals(daemon)

@@ -6,10 +6,14 @@ import asyncio
 import os
 import signal
 import stat
+from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from loadctl.cli import main
+from loadctl.service.rules import COPY, keep, recall
 from tests.e2e.shelly_home import SECRET
 from tests.e2e.street import loadctl, loadctl_run, open_street
 from tests.e2e.until import until
@@ -132,30 +136,23 @@ async def test_safe_without_a_daemon_leaves_a_stranger_alone(street):
 
 
 async def test_safe_goes_by_the_rules_that_ran_last_when_the_file_is_broken(street, tmp_path):
-    where = "--state-dir", str(street.state_dir)
-    street.boiler.password = SECRET
-    good = street.file.read_text(encoding="utf-8").replace("lease: 15 s", 'lease: 15 s, password: "${BOILER}"')
-    street.file.write_text(good, encoding="utf-8")
-    async with loadctl_run(street, BOILER=SECRET) as process:
-        await until(lambda: street.boiler.on and street.said("settling → run"))
-        street.file.write_text(good.replace("for 2 s", "for 3 s"), encoding="utf-8")
-        process.send_signal(signal.SIGHUP)
-        await until(lambda: street.said("new rules: "))
-        street.file.write_text(good.replace("power: 2 kW", "power: 2"), encoding="utf-8")
-        process.send_signal(signal.SIGHUP)
-        await until(lambda: street.said("the rules stay as they were"))
-    copy = street.state_dir / "last-rules.yaml"
-    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert "for 3 s" in copy.read_text(encoding="utf-8")
-    assert "${BOILER}" in copy.read_text(encoding="utf-8")
-    assert SECRET not in copy.read_text(encoding="utf-8")
-    assert [each.name for each in street.state_dir.glob(".last-rules*")] == []
+    async def make_safe(file: Path, **secrets: str) -> tuple[int, str]:
+        arguments = [str(file), "--state-dir", str(street.state_dir)]
+        result = await asyncio.to_thread(CliRunner().invoke, main, ["safe", *arguments], env=secrets)
+        return result.exit_code, result.stderr
 
-    assert street.boiler.on
-    code, _, err = await loadctl("safe", str(street.file), *where)
-    assert code == 2, "its password is not set here"
-    assert "boiler: not made safe: " in err
-    code, _, err = await loadctl("safe", str(street.file), *where, BOILER=SECRET)
+    good = street.file.read_text(encoding="utf-8").replace("lease: 15 s", 'lease: 15 s, password: "${BOILER}"')
+    street.state_dir.mkdir()
+    keep(street.state_dir, street.file, good)
+    street.boiler.password = SECRET
+    street.boiler.relays[0].press(on=True)
+    street.file.write_text(good.replace("power: 2 kW", "power: 2"), encoding="utf-8")
+    copy = street.state_dir / COPY
+    assert SECRET not in copy.read_text(encoding="utf-8")
+    assert list(street.state_dir.iterdir()) == [copy]
+
+    assert recall(street.state_dir, street.file) is not None, "what needs no secret can be made safe without"
+    code, err = await make_safe(street.file, BOILER=SECRET)
     assert code == 0
     assert "home.yaml:8:5: loads.boiler.power: `2` has no unit" in err
     assert f"cannot be used: loads go by the rules that ran last ({copy})" in err
@@ -163,18 +160,17 @@ async def test_safe_goes_by_the_rules_that_ran_last_when_the_file_is_broken(stre
     assert not street.boiler.on
 
     street.file.rename(tmp_path / "other.yaml")  # of another file nothing is known
-    assert (await loadctl("safe", str(tmp_path / "other.yaml"), *where))[0] == 1
-    assert (await loadctl("safe", str(street.file), *where, BOILER=SECRET))[0] == 0
+    assert (await make_safe(tmp_path / "other.yaml", BOILER=SECRET))[0] == 1
+    assert (await make_safe(street.file, BOILER=SECRET))[0] == 0
     copy.write_text("nonsense", encoding="utf-8")
-    assert (await loadctl("safe", str(street.file), *where))[0] == 1
+    assert (await make_safe(street.file, BOILER=SECRET))[0] == 1
 
 
-async def test_rules_that_cannot_be_copied_are_told_and_run(street):
-    street.state_dir.mkdir()
-    (street.state_dir / "last-rules.yaml").mkdir()
-    async with loadctl_run(street):
-        await until(lambda: street.boiler.on)
-    assert street.said("no copy of the rules is kept in ")
+def test_rules_that_cannot_be_copied_are_told(tmp_path, caplog):
+    (tmp_path / COPY).mkdir()
+    keep(tmp_path, tmp_path / "home.yaml", "version: 1")
+    assert "no copy of the rules is kept in " in caplog.text
+    assert list(tmp_path.iterdir()) == [tmp_path / COPY]
 
 
 async def test_the_network_side_is_for_this_machine_alone_unless_told_otherwise(street):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import stat
 import time
 
 import httpx
@@ -39,6 +40,9 @@ async def test_it_switches_by_the_rules_keeps_them_when_a_new_file_is_bad_and_go
         process.send_signal(signal.SIGHUP)
         await until(lambda: street.said("new rules: controlling boiler"))
         assert street.boiler.on
+        copy = street.state_dir / "last-rules.yaml"
+        assert "for 3 s" in copy.read_text(encoding="utf-8")
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
 
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{street.port}") as client:
             assert (await client.get("/healthz")).status_code == 200

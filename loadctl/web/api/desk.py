@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, TypeVar, cast
+from functools import cache, partial
+from typing import Any, ParamSpec, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -18,21 +19,33 @@ from loadctl.web.api.live import Live
 from loadctl.web.api.problems import Problem
 from loadctl.web.lock import Lock
 
+THREADS = 4
+
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What every answer may look at, and what few may do at a time: ask the history, check, save and replay rules."""
+    """What every answer may look at, and what few may do at a time: ask the history, check, save and replay rules.
+
+    What may wait for the disk does so in `threads`. The loop's own look up the addresses of devices, and a disk that
+    hangs must take none of them.
+    """
 
     daemon: Daemon
     today: Today
     live: Live
     lock: Lock
+    threads: Executor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="page"))
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     checking: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     saving: asyncio.Lock = field(default_factory=asyncio.Lock)
     replaying: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def beside(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what `work` returns, done beside the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, partial(work, *args, **kwargs))
 
 
 Handler = Callable[[Desk, Request], Awaitable[ASGIApp]]

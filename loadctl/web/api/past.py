@@ -154,7 +154,7 @@ async def _read(desk: Desk, question: Callable[[History], T]) -> T:
 
     try:
         async with asyncio.timeout(2 * LIMIT_S), desk.reading:
-            return await asyncio.to_thread(answer)
+            return await desk.beside(answer)
     except TimeoutError as error:
         raise Problem(503, "too many ask for the history: try again in a moment", headers=_LATER) from error
     except Unreadable as error:

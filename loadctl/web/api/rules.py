@@ -6,7 +6,6 @@ read again by the daemon, which would keep its rules if it could not use them.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import re
@@ -55,12 +54,12 @@ async def show(desk: Desk, request: Request) -> Response:
     """Answer with the file as it is."""
     query(request)
     house = desk.daemon.house
-    text = await asyncio.to_thread(text_of, house.path)
+    text = await desk.beside(text_of, house.path)
     told = {
         "path": str(house.path),
         "text": text,
         "revision": revision(text),
-        "writable": _writable(house.path),
+        "writable": await desk.beside(_writable, house.path),
         "warnings": faults(house.notes, "warning"),
     }
     return JSONResponse(told, headers={"cache-control": "no-store"})
@@ -78,7 +77,7 @@ async def save(desk: Desk, request: Request) -> Response:
     edition = await body(request, Edition, LONGEST_RULES)
     path = desk.daemon.house.path
     async with desk.saving:
-        if revision(await asyncio.to_thread(text_of, path)) != edition.revision:
+        if revision(await desk.beside(text_of, path)) != edition.revision:
             raise Problem(409, "the file was changed meanwhile: read it again, then save")
         found = await _checked(desk, edition.text)
         errors = [fault for fault in found if fault["severity"] == "error"]
@@ -86,7 +85,7 @@ async def save(desk: Desk, request: Request) -> Response:
             count = f"{len(errors)} faults" if len(errors) > 1 else "a fault"
             raise Problem(422, f"the rules have {count}: nothing was saved", faults=found)
         try:
-            backup = await asyncio.to_thread(write, path, edition.text, desk.daemon.clock.wall())
+            backup = await desk.beside(write, path, edition.text, desk.daemon.clock.wall())
         except OSError as error:
             raise Problem(403, f"{path}: cannot be written: {error.strerror or error}") from error
     desk.daemon.reload()
@@ -159,7 +158,7 @@ async def _checked(desk: Desk, text: str) -> list[Json]:
     """Return what is wrong with a text, as the daemon would find it. One at a time: it takes a tenth of a second."""
     path = str(desk.daemon.house.path)
     async with desk.checking:
-        return await asyncio.to_thread(_found, text, path)
+        return await desk.beside(_found, text, path)
 
 
 def _found(text: str, path: str) -> list[Json]:

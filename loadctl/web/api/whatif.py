@@ -49,7 +49,7 @@ async def replay(desk: Desk, request: Request) -> Response:
     if desk.replaying.locked():
         raise Problem(429, "a day is being replayed already: wait for it", headers={"retry-after": "5"})
     async with desk.replaying:
-        now = await asyncio.to_thread(text_of, desk.daemon.house.path)
+        now = await desk.beside(text_of, desk.daemon.house.path)
         question = {"memory": str(memory.path), "day": day.isoformat(), "yours": asked.text, "now": now}
         raw = await _while_waited_for(request, _answer(json.dumps(question).encode()))
     if raw.startswith(b'{"said"'):
