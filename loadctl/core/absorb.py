@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 from loadctl.core.appliance import own_w, tallied, used_share
 from loadctl.core.lifecycle import advance
 from loadctl.core.rules import Load
 from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Report, Source, Standing
+from loadctl.each_tick import replace
 
 PATIENCE = 3  # read-backs in a row that may fail before a load is lost from sight
 FIRST_RETRY_S = 5.0

@@ -8,7 +8,7 @@ time never runs backwards: 22:00-02:30 and 02:30-06:00 are the whole night, in e
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, tzinfo
 from functools import lru_cache
 from math import floor
 
@@ -56,7 +56,12 @@ def zone_of(wall: datetime) -> tzinfo:
 
 def midnight(wall: datetime) -> float:
     """Return the end of the day (POSIX)."""
-    return datetime.combine(wall.date() + timedelta(days=1), time(), wall.tzinfo).timestamp()
+    return _midnight(wall.toordinal() + 1, wall.tzinfo)
+
+
+@lru_cache(maxsize=64)
+def _midnight(day: int, zone: tzinfo | None) -> float:
+    return datetime.combine(date.fromordinal(day), time(), zone).timestamp()
 
 
 def is_open(windows: Sequence[Window], wall: datetime, daylight: Mapping[int, Daylight]) -> bool:

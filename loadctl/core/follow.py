@@ -11,7 +11,6 @@ switched rarely, after the other range would have been the better one for minute
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from math import floor, inf
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from loadctl.core.appliance import own_w, used_share
 from loadctl.core.judge import Sight
 from loadctl.core.rules import Follow, Load, Range
 from loadctl.core.values import ON, Standing
+from loadctl.each_tick import replace
 
 RISE_SHARE = 0.25  # of a step that must be free beyond it, so that a trembling surplus changes nothing
 FALL_W = 10.0  # import that is only noise

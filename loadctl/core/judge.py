@@ -54,6 +54,8 @@ class Look(NamedTuple):
     spent: bool  # it had its daily maximum
     need: bool
     awaits: bool  # it has one start left at most, and a need that is not met yet
+    ends: bool  # what it still needs takes no longer than its minimum time on
+    behind: bool  # it had what it usually uses, and its power is with those that it let go first
     mode: Mode
     wish: bool | None
 
@@ -121,8 +123,9 @@ def _while_on(load: Load, standing: Standing, sight: Sight, look: Look) -> Judge
         return Verdict.MODE, None
     if held(standing, load.stop_for_s) and look.short:
         why = Verdict.YIELD if look.squeezed else Verdict.STOP
-        last_run = look.awaits and spent(load, standing)  # stopped now, its need would not be met any more
-        return (why, False) if served(load, standing, sight.at) and not last_run else (Verdict.HELD_ON, None)
+        # Stopped now its need would not be met any more, or by a run that is longer than it needs.
+        finishes = look.ends or (look.awaits and spent(load, standing))
+        return (why, False) if served(load, standing, sight.at) and not finishes else (Verdict.HELD_ON, None)
     if look.short:
         return Verdict.WAIT_OFF, None
     if draws_nothing(load, own_w(load, standing)):
@@ -145,6 +148,8 @@ def _while_off(load: Load, standing: Standing, sight: Sight, look: Look) -> Judg
         return barred, None
     wanted = look.mode is Mode.FAST or look.mode is Mode.SOLAR_MIN
     if not wanted and not look.enough():
+        if look.behind:
+            return Verdict.BEHIND, None
         within_reach = look.free_w + look.below_w + look.leaving_w >= look.start_w
         return (Verdict.ROOM if within_reach else Verdict.REST), None
     if not rested(load, standing, sight.at):

@@ -93,6 +93,10 @@ class Ledger:
             spare_w=free_w if standing.phase is OFF else draws_w - over_w + place.below_w,
         )
 
+    def above_w(self, index: int) -> float:
+        """Return what the loads draw that stand before the one at `index`, which is off."""
+        return 0.0 if self.stock is None else self.stock.own_w - self.stock.places[index].below_w
+
     def reserve(self, index: int, verdict: Verdict, look: Look, power: Power, at: float) -> None:
         """Keep the power that a load waits for from less important ones, and have them make room for it."""
         load, standing, stock = self.site.loads[index], self.standings[index], self.stock

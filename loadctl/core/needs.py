@@ -8,13 +8,13 @@ taken between instants, never between clock faces, so that a night with 23 or 25
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 
 from loadctl.core.appliance import draws_nothing, full_w, own_w, tallied
 from loadctl.core.calendar import DAY_S, in_season, instant
 from loadctl.core.rules import Load, Need
 from loadctl.core.values import ON, Boost, Input, Mark, Plan, Standing, Tick
+from loadctl.each_tick import replace
 
 MARGIN_S = 60.0  # a relay, a reading and a tick take their time
 MARGIN_SHARE = 0.02  # a 2 kW heater is rarely one of 2 000 W
@@ -93,12 +93,10 @@ def left_s(
     return left_wh * 3600 / (draws_w if plan is None or plan.full_w is None else min(draws_w, plan.full_w))
 
 
-def wanting(load: Load, standing: Standing, tick: Tick, *, away: bool) -> bool:
-    """Tell whether a need of the load is not met yet."""
-    return any(
-        (mark.boost or mark.need.always or not away) and left_s(load, standing, mark, tick.at, tick.inputs) > 0
-        for mark in standing.marks
-    )
+def wants_s(load: Load, standing: Standing, tick: Tick, *, away: bool) -> float:
+    """Return for how long the load must still run for the needs of it that count now; 0 when they are met."""
+    counting = (mark for mark in standing.marks if mark.boost or mark.need.always or not away)
+    return max((left_s(load, standing, mark, tick.at, tick.inputs) for mark in counting), default=0.0)
 
 
 def pressing(load: Load, standing: Standing, tick: Tick, *, away: bool) -> Mark | None:

@@ -13,11 +13,12 @@ anyway.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from math import inf
 
 from loadctl.core.appliance import full_w, least_w, tallied
-from loadctl.core.calendar import is_open, midnight
+from loadctl.core.calendar import midnight, opening, zone_of
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, done, left_s
 from loadctl.core.rules import Load, Site
 from loadctl.core.terms import price_of
@@ -30,96 +31,132 @@ STINT_S = 900.0  # what runs may have so much more, so that it does not give bac
 LEAKS_S = 6 * 3600.0  # warmth is not bought longer before it is needed, or twice as long as it takes
 EVERYDAY_SHARE = 0.25  # of the fuse is what a house draws for long
 WORTH_A_MOVE = 0.1  # of what lies between buying and selling
+FIRM_SHARE = 0.5  # of sun: who accepts so little will have to buy the rest whatever comes
 THRIFTY_SHARE = (0.8, 0.95)  # the sun that who may be bought for later asks for: on a poor day, on a good one
 
 
-class _Offer(NamedTuple):
-    cost: float  # per kWh
-    start: float  # negative POSIX, so that of equal costs the latest sorts first
-    slot: int
-    energy_wh: float
-    sun_wh: float
+# Cost per kWh; start (POSIX), negative, so that of equal costs the latest sorts first; slot; energy and its sun (Wh).
+_Offer = tuple[float, float, int, float, float]
+_Hours = list[tuple[float, float]]  # POSIX, from when to when
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """The stretches from now on, and the sun that nobody took yet of those that were asked for, from the first on."""
+
+    now: float
+    slots: Sequence[Slot]
+    sun_wh: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, tick: Tick) -> _Ahead:
+        now, slots = tick.wall.timestamp(), tick.outlook.slots
+        first = next((index for index, slot in enumerate(slots) if slot.start + slot.length_s > now), len(slots))
+        return cls(now, slots[first:])
+
+    @property
+    def end(self) -> float:
+        """When nobody sees any further."""
+        return self.slots[-1].start + self.slots[-1].length_s if self.slots else inf
+
+    def sun(self, index: int) -> float:
+        """Return the sun that is left of a stretch (Wh)."""
+        if index == len(self.sun_wh):
+            slot = self.slots[index]
+            left_s = slot.start + slot.length_s - max(slot.start, self.now)
+            self.sun_wh.append(max(0.0, slot.surplus_w or 0.0) * left_s / 3600)
+        return self.sun_wh[index]
 
 
 def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float) -> tuple[Plan, ...]:
     """Return what each load should pay at most now, and when it must start. `base_w`: the house without our loads."""
-    now = tick.wall.timestamp()
-    slots = [slot for slot in tick.outlook.slots if slot.start + slot.length_s > now]
-    sun_wh = [max(0.0, slot.surplus_w or 0.0) * _left_s(slot, now) / 3600 for slot in slots]
+    ahead = _Ahead.of(tick)
     latest = _latest(site, standings, tick, away=away, base_w=base_w)
     plans = []
     for load, standing, starts in zip(site.loads, standings, latest, strict=True):
         price: float | None = None
-        buy = False
+        buy = needs = False
         whole_w = _whole_w(site, load, standing, base_w)
         fused = Plan(full_w=whole_w)
         for mark in sorted(standing.marks, key=lambda mark: mark.due):
             still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs, fused)
-            if mark.need.always or still_s <= 0 or _too_early(mark, still_s, slots, tick):
+            if mark.need.always or still_s <= 0 or _too_early(mark, still_s, ahead):
                 continue
+            needs = True
             wanted_s = still_s * CAUTION + (STINT_S if standing.phase is ON else 0.0)
-            found = _price(load, whole_w, slots, sun_wh, wanted_s * whole_w / 3600, mark.due, tick)
+            found = _price(load, whole_w, ahead, wanted_s * whole_w / 3600, mark.due, tick)
             if found is None:
                 continue
             price = found[0] if price is None else max(price, found[0])
             buy |= found[1]
+        defers = load.thrifty and not needs and _usual_left_wh(load, standing, tick) <= 0
         if load.thrifty and price is None:
-            price = _habit(load, standing, whole_w, slots, sun_wh, tick)
-        plans.append(Plan(price, buy, tuple(starts), whole_w))
+            price = _habit(load, standing, whole_w, ahead, tick)
+        firm = needs and price is not None and price >= _price_of(FIRM_SHARE, tick)
+        plans.append(Plan(price, buy, tuple(starts), whole_w, needs, firm, defers))
     return tuple(plans)
 
 
-def _too_early(mark: Mark, still_s: float, slots: list[Slot], tick: Tick) -> bool:
+def _too_early(mark: Mark, still_s: float, ahead: _Ahead) -> bool:
     """Tell whether only full sun is worth taking yet: the deadline is further ahead than anybody sees, or it would
     leak.
     """
-    if slots and mark.due > slots[-1].start + slots[-1].length_s:
+    if mark.due > ahead.end:
         return True
     leaks = mark.need.level is not None and mark.need.level.leaks
-    return leaks and mark.due - tick.wall.timestamp() > max(LEAKS_S, 2 * still_s)
+    return leaks and mark.due - ahead.now > max(LEAKS_S, 2 * still_s)
 
 
 def _price(
-    load: Load, whole_w: float, slots: list[Slot], sun_wh: list[float], wanted_wh: float, due: float, tick: Tick
+    load: Load, whole_w: float, ahead: _Ahead, wanted_wh: float, due: float, tick: Tick
 ) -> tuple[float, bool] | None:
     """Return the cost of the dearest offer that is needed, and whether to buy now; None: nothing is known.
 
-    What is taken is taken off `sun_wh`. Where this stretch is not among it, what comes now must be a good deal cheaper.
+    What is taken is taken off the sun ahead. Where this stretch is not among it, what comes now must be a good deal
+    cheaper.
     """
-    taken: list[_Offer] = []
-    for offer in sorted(_offers(load, whole_w, slots, sun_wh, due, tick)):
+    dearest: _Offer | None = None
+    now = False
+    for offer in sorted(_offers(load, whole_w, ahead, due, tick)):
         if wanted_wh <= 0:
             break
-        wanted_wh -= offer.energy_wh
-        sun_wh[offer.slot] = max(0.0, sun_wh[offer.slot] - offer.sun_wh)
-        taken.append(offer)
-    if not taken:
+        _, _, slot, energy_wh, sun_wh = dearest = offer
+        wanted_wh -= energy_wh
+        ahead.sun_wh[slot] = max(0.0, ahead.sun_wh[slot] - sun_wh)
+        now |= slot == 0
+    if dearest is None:
         return None
-    dearest, now = taken[-1], tick.outlook
+    cost, start, *_ = dearest
     # A stretch counts with the sun that is expected of it, but what is bought now is bought for its full price.
-    buy = any(offer.slot == 0 for offer in taken) and (
-        wanted_wh > 0 or (now.import_price, -tick.wall.timestamp()) <= (dearest.cost, dearest.start)
-    )
-    return (dearest.cost if buy else min(dearest.cost, _cheaper(tick))), buy
+    buy = now and (wanted_wh > 0 or (tick.outlook.import_price, -ahead.now) <= (cost, start))
+    return (cost if buy else min(cost, _cheaper(tick))), buy
 
 
-def _habit(
-    load: Load, standing: Standing, whole_w: float, slots: list[Slot], sun_wh: list[float], tick: Tick
-) -> float | None:
+def _habit(load: Load, standing: Standing, whole_w: float, ahead: _Ahead, tick: Tick) -> float | None:
     """Return what a load should pay for what it usually uses in a day: it would be bought later, but never now.
 
-    It may not be used at all, and clouds come sooner than a mean of fifteen minutes tells: so it never pays much.
+    It may not be used at all, and clouds come sooner than a mean of fifteen minutes tells: so it never pays much, and
+    for more than is usual next to nothing.
     """
     if done(load, standing):
         return None
-    had_wh = tallied(load, standing, tick.at).energy_wh - standing.today.energy_wh
-    usual_wh = USUAL_S * load.power_w / 3600 if standing.usual_wh is None else standing.usual_wh
-    most, least = (price_of(share, tick.outlook.import_price, tick.outlook.export_price) for share in THRIFTY_SHARE)
-    if had_wh >= usual_wh:
-        return most
-    wanted_wh = usual_wh - had_wh + (STINT_S * whole_w / 3600 if standing.phase is ON else 0.0)
-    found = _price(load, whole_w, slots, sun_wh, wanted_wh, midnight(tick.wall), tick)
+    most, least = (_price_of(share, tick) for share in THRIFTY_SHARE)
+    usual_wh = _usual_left_wh(load, standing, tick)
+    if usual_wh <= 0:
+        return least
+    wanted_wh = usual_wh + (STINT_S * whole_w / 3600 if standing.phase is ON else 0.0)
+    found = _price(load, whole_w, ahead, wanted_wh, midnight(tick.wall), tick)
     return None if found is None else min(max(found[0], least), most)
+
+
+def _usual_left_wh(load: Load, standing: Standing, tick: Tick) -> float:
+    """Return what the load has yet to have today of what it usually uses."""
+    had_wh = tallied(load, standing, tick.at).energy_wh - standing.today.energy_wh
+    return (USUAL_S * load.power_w / 3600 if standing.usual_wh is None else standing.usual_wh) - had_wh
+
+
+def _price_of(share: float, tick: Tick) -> float:
+    return price_of(share, tick.outlook.import_price, tick.outlook.export_price)
 
 
 def _cheaper(tick: Tick) -> float:
@@ -128,25 +165,37 @@ def _cheaper(tick: Tick) -> float:
     return prices.import_price - WORTH_A_MOVE * abs(prices.import_price - prices.export_price)
 
 
-def _offers(
-    load: Load, whole_w: float, slots: list[Slot], sun_wh: list[float], due: float, tick: Tick
-) -> Iterator[_Offer]:
-    now = tick.wall.timestamp()
-    dear = max((slot.import_price for slot in slots), default=0.0)
-    for index, slot in enumerate(slots):
-        start, end = max(slot.start, now), min(slot.start + slot.length_s, due)
-        if end <= start or not _open(load, (start + end) / 2, tick):
+def _offers(load: Load, whole_w: float, ahead: _Ahead, due: float, tick: Tick) -> Iterator[_Offer]:
+    hours = _hours(load, min(due, ahead.end), tick) if load.windows else None
+    dear: float | None = None
+    for index, slot in enumerate(ahead.slots):
+        start, end = max(slot.start, ahead.now), min(slot.start + slot.length_s, due)
+        if start >= due:
+            return
+        sun_wh = ahead.sun(index)
+        if hours is not None and not any(opens <= (start + end) / 2 < closes for opens, closes in hours):
             continue
-        if slot.surplus_w is None and slot.import_price >= dear:
-            continue  # what nobody knows is no offer, but for the hours that are cheap without any sun
-        hours = (end - start) / 3600
-        whole_wh = whole_w * hours
-        sun = min(sun_wh[index], whole_wh)
-        first_wh = whole_wh if load.follow is None else min(max(sun, least_w(load) * hours), whole_wh)
-        cost = (sun * slot.export_price + (first_wh - sun) * slot.import_price) / first_wh
-        yield _Offer(round(cost, 6), -start, index, first_wh, sun)
+        import_price = slot.import_price
+        if slot.surplus_w is None:
+            dear = max(slot.import_price for slot in ahead.slots) if dear is None else dear
+            if import_price >= dear:
+                continue  # what nobody knows is no offer, but for the hours that are cheap without any sun
+        for_h = (end - start) / 3600
+        whole_wh = whole_w * for_h
+        sun = min(sun_wh, whole_wh)
+        first_wh = whole_wh if load.follow is None else min(max(sun, least_w(load) * for_h), whole_wh)
+        cost = (sun * slot.export_price + (first_wh - sun) * import_price) / first_wh
+        yield round(cost, 6), -start, index, first_wh, sun
         if whole_wh > first_wh:
-            yield _Offer(slot.import_price, -start, index, whole_wh - first_wh, 0.0)
+            yield import_price, -start, index, whole_wh - first_wh, 0.0
+
+
+def _hours(load: Load, end: float, tick: Tick) -> _Hours:
+    """Return when the load's windows are open until `end`."""
+    zone = zone_of(tick.wall)
+    days = range(tick.wall.toordinal() - 1, datetime.fromtimestamp(end, zone).toordinal() + 1)
+    found = (opening(window, day, zone, tick.outlook.daylight) for window in load.windows for day in days)
+    return [hours for hours in found if hours is not None]
 
 
 def _whole_w(site: Site, load: Load, standing: Standing, base_w: float) -> float:
@@ -155,16 +204,6 @@ def _whole_w(site: Site, load: Load, standing: Standing, base_w: float) -> float
         return full_w(load, standing)
     house_w = min(max(base_w, 0.0), EVERYDAY_SHARE * site.max_import_w)
     return max(min(full_w(load, standing), site.max_import_w - house_w), min(least_w(load), full_w(load, standing)))
-
-
-def _left_s(slot: Slot, now: float) -> float:
-    return slot.start + slot.length_s - max(slot.start, now)
-
-
-def _open(load: Load, moment: float, tick: Tick) -> bool:
-    if not load.windows:
-        return True
-    return is_open(load.windows, datetime.fromtimestamp(moment, tick.wall.tzinfo), tick.outlook.daylight)
 
 
 def _latest(
@@ -177,6 +216,8 @@ def _latest(
     latest: list[list[tuple[float, float]]] = [[] for _ in site.loads]
     runs = []
     for index, (load, standing) in enumerate(zip(site.loads, standings, strict=True)):
+        if not standing.marks:
+            continue
         fused = Plan(full_w=_whole_w(site, load, standing, base_w))
         for mark in standing.marks:
             if mark.need.always:

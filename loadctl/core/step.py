@@ -8,6 +8,7 @@ from loadctl.core.judge import Sight
 from loadctl.core.learn import new_day_of, settle
 from loadctl.core.needs import marked
 from loadctl.core.plan import EVERY_S, plan
+from loadctl.core.row import in_order, in_row, row_of
 from loadctl.core.rules import Load, Site
 from loadctl.core.surplus import charged, take_stock
 from loadctl.core.values import ON, STARTING, STOPPING, Holder, Outcome, Standing, State, Tick
@@ -31,6 +32,15 @@ def reordered(state: State, old: Site, new: Site) -> State:
 
 def step(site: Site, state: State, tick: Tick) -> Outcome:
     """Decide one tick. Pure: the same site, state and tick give the same outcome."""
+    row = row_of(state.plans)
+    if row is None:
+        return _step(site, state, tick)
+    placed, standing = in_row(row, site, state)
+    return in_order(row, _step(placed, standing, tick), standing.plans, state)
+
+
+def _step(site: Site, state: State, tick: Tick) -> Outcome:
+    """Decide one tick for the loads in the order in which they stand."""
     at, sample = tick.at, tick.sample
     asked = Asked.of(site, tick)
     standings = _kept(site, state, tick, asked)
@@ -40,7 +50,8 @@ def step(site: Site, state: State, tick: Tick) -> Outcome:
     else:
         if sight.fresh:
             settle(site, standings, sample)
-        stock = take_stock(site, standings, asked.kept, sample, sample.grid_w, at)
+        firm = {load.name: False for index, load in enumerate(site.loads) if state.plan(index).firm}
+        stock = take_stock(site, standings, {**firm, **asked.kept}, sample, sample.grid_w, at)
         state = _planned(site, state, standings, tick, away=asked.away, base_w=sample.grid_w - stock.own_w)
     return walk(site, state, tick, standings, sight, stock, asked)
 

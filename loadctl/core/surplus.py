@@ -62,7 +62,7 @@ class Stock:
 def take_stock(
     site: Site, standings: Sequence[Standing], kept: Mapping[str, bool], sample: Sample, grid_w: float, at: float
 ) -> Stock:
-    """Sort the power of a reading into who has it. `kept`: the loads that a person wants to run, True: in full."""
+    """Sort the power of a reading into who has it. `kept`: the loads that stay on, True: in full."""
     battery_w = sample.battery_w or 0.0
     stock = Stock(grid_w, grid_w + max(0.0, battery_w))
     below_w = room_w = spared = 0.0

@@ -45,6 +45,7 @@ class Verdict(StrEnum):
     WINDOW = "window"  # outside its hours
     UNMET = "unmet"  # its `when` does not hold
     ENOUGH = "enough"  # had its daily maximum
+    BEHIND = "behind"  # had what it usually uses in a day; others that must have more go first
     CROWDED = "crowded"  # would blow the fuse
     AWAY = "away"  # the device cannot run it now: its own protection, no car
     WELDED = "welded"  # it draws power although its switch is off: an alarm
@@ -304,12 +305,18 @@ class Plan:
 
     `starts`: for each period of a need that is not met, by its `due`, when the load must start at the latest so that
     the fuse lets all needs be met (POSIX). `full_w`: what it can draw at most beside the house.
+
+    `needs`: it must have more, by a time that is in sight. `firm`: the sun will not give it all of that, so it gives
+    nobody the place that it runs in. `defers`: it has had what it usually uses in a day, who needs more goes first.
     """
 
     price: float | None = None
     buy: bool = False
     starts: tuple[tuple[float, float], ...] = ()
     full_w: float | None = None
+    needs: bool = False
+    firm: bool = False
+    defers: bool = False
 
 
 NO_PLAN = Plan()

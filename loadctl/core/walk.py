@@ -12,7 +12,7 @@ from loadctl.core.conditions import weigh
 from loadctl.core.follow import Setting, first, modest, patient, settings
 from loadctl.core.judge import A_MOMENT_S, Look, Sight, judge, pace, spent
 from loadctl.core.ledger import Ledger, Power
-from loadctl.core.needs import pressing, wanting
+from loadctl.core.needs import done, pressing, wants_s
 from loadctl.core.rules import Load, Mode, Site
 from loadctl.core.surplus import Stock
 from loadctl.core.terms import Terms, terms
@@ -93,6 +93,7 @@ def _case(scene: _Scene, index: int) -> Case:
     draws_w = own_w(load, standing) if standing.phase is ON else 0.0
     alone = power.spare_w is not None and power.import_w > asks.stop_import_w
     squeezed = not alone and 0.0 < draws_w <= ledger.hunger_w
+    short = alone or squeezed
     holds = True
     if load.when is not None:
         holds, truths = weigh(load.when, tick.inputs, tick.at, standing.truths)
@@ -105,7 +106,7 @@ def _case(scene: _Scene, index: int) -> Case:
         room_w=power.room_w,
         below_w=power.below_w,
         leaving_w=power.leaving_w,
-        short=alone or squeezed,
+        short=short,
         squeezed=squeezed,
         eased=asks.eased,
         crowded=least_w(load) > power.headroom_w,
@@ -115,7 +116,9 @@ def _case(scene: _Scene, index: int) -> Case:
         holds=holds,
         spent=min(daily_left(load, standing, tick.at)) <= 0,
         need=pressed is not None and (holds or pressed.need.level is not None),
-        awaits=spent(load, standing, kept=1) and wanting(load, standing, tick, away=asked.away),
+        awaits=spent(load, standing, kept=1) and wants_s(load, standing, tick, away=asked.away) > 0,
+        ends=short and 0 < wants_s(load, standing, tick, away=asked.away) < load.min_on_s and not done(load, standing),
+        behind=scene.state.plan(index).defers and power.free_w + ledger.above_w(index) >= asks.start_w,
         mode=asked.modes.get(load.name, Mode.SOLAR),
         wish=asked.wishes.get(load.name),
     )
@@ -128,7 +131,7 @@ def _case(scene: _Scene, index: int) -> Case:
 def _asks(scene: _Scene, load: Load, standing: Standing, index: int) -> Terms:
     """Return what the load asks for; a need that was met since the plan was made is no reason to buy any more."""
     tick, plan = scene.tick, scene.state.plan(index)
-    if not (load.thrifty or plan is NO_PLAN or wanting(load, standing, tick, away=scene.asked.away)):
+    if not (load.thrifty or plan is NO_PLAN or wants_s(load, standing, tick, away=scene.asked.away) > 0):
         plan = NO_PLAN
     asks = terms(load, plan, tick.outlook)
     has_battery = tick.sample is not None and tick.sample.battery_w is not None

@@ -60,6 +60,7 @@ MISSED = {
     Verdict.YIELD: BEFORE,
     Verdict.HELD_OFF: HELD,
     Verdict.REST: PARTIAL,
+    Verdict.BEHIND: PARTIAL,
     Verdict.RUN: PARTIAL,  # a car that takes less than the plan
     Verdict.HELD_ON: PARTIAL,
     Verdict.WAIT_OFF: PARTIAL,

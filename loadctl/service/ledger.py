@@ -28,6 +28,7 @@ NOTES_EVERY_S = 900.0  # at most: of what changes nothing in the house, but tell
 QUIET = frozenset(
     {
         Verdict.REST,
+        Verdict.BEHIND,
         Verdict.WAIT_ON,
         Verdict.HELD_OFF,
         Verdict.ROOM,

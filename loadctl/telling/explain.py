@@ -110,6 +110,7 @@ _RESTED = _standing(switched_at=-inf)
 
 # What is no reason any more when the verdict is lifted. The others pass by themselves, or end the story.
 _LIFTS: dict[Verdict, Callable[[Case], Case]] = {
+    Verdict.BEHIND: _sunny,
     Verdict.REST: _sunny,
     Verdict.ROOM: _sunny,
     Verdict.WAIT_ON: lambda case: _standing(held_s=inf)(case)._replace(sight=case.sight._replace(fresh=True)),

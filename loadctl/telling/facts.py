@@ -11,6 +11,7 @@ from loadctl.core.appliance import own_w, tallied, used_share
 from loadctl.core.calendar import midnight
 from loadctl.core.follow import LEFT_SHARE, in_force
 from loadctl.core.judge import pace
+from loadctl.core.row import row_of
 from loadctl.core.rules import Load, Site
 from loadctl.core.values import OFF, ON, Mark, Outcome, Standing, Tick
 from loadctl.core.walk import Case
@@ -44,6 +45,12 @@ class Facts:
     @property
     def after(self) -> Standing:
         return self.outcome.state.standings[self.index]
+
+    @property
+    def before(self) -> list[int]:
+        """Who is served before it, by their places in order of priority."""
+        row = list(row_of(self.outcome.state.plans) or range(len(self.site.loads)))
+        return sorted(row[: row.index(self.index)])
 
     @property
     def on(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from math import inf, isfinite
 from typing import NamedTuple
 
-from loadctl.core.appliance import daily_left, least_w, own_w, served
+from loadctl.core.appliance import daily_left, least_w, own_w, served, tallied
 from loadctl.core.calendar import opening, zone_of
 from loadctl.core.follow import Allowance, awaited, in_force, may_switch
 from loadctl.core.judge import spent
@@ -66,6 +66,9 @@ def _held_off(f: Facts) -> Saying:
 
 def _held_on(f: Facts) -> Saying:
     if served(f.load, f.case.standing, f.case.sight.at):
+        if f.case.look.ends:
+            still_s = max((f.still_s(mark) for mark in f.case.standing.marks), default=0.0)
+            return Saying(f.runs, f"all it still needs is {span(still_s)}, less than it must run at a time", still_s)
         return Saying(f.runs, "it has no start left today and its need is not met yet")
     return Saying(f.runs, f"its minimum time on {f.until(f.rest_left_s)}", f.rest_left_s)
 
@@ -78,9 +81,8 @@ def _room(f: Facts) -> Saying:
 
 
 def _yield(f: Facts) -> Saying:
-    above = range(f.index)
-    asking = [i for i in above if f.outcome.verdicts[i] in (Verdict.ROOM, Verdict.NEED_AT_RISK)]
-    hungry = [i for i in above if f.site.loads[i].follow is not None and f.outcome.state.standings[i].phase is ON]
+    asking = [i for i in f.before if f.outcome.verdicts[i] in (Verdict.ROOM, Verdict.NEED_AT_RISK)]
+    hungry = [i for i in f.before if f.site.loads[i].follow is not None and f.outcome.state.standings[i].phase is ON]
     takers = asking if f.case.look.yields else hungry
     return Saying("stops", f"its {f.draws} go to {f.others(takers, 'a more important load')}", 0.0)
 
@@ -122,6 +124,13 @@ def _enough(f: Facts) -> Saying:
     if most_wh is not None:
         parts.append(f"{spell(round(most_wh - left_wh, -1), 'Wh')} of {spell(most_wh, 'Wh')}")
     return _barred(f, f"had {' and '.join(parts)} today, {f.until(f.day_left_s)}", f.day_left_s)
+
+
+def _behind(f: Facts) -> Saying:
+    had_wh = tallied(f.load, f.case.standing, f.tick.at).energy_wh - f.case.standing.today.energy_wh
+    ahead = [i for i in f.before if i > f.index and f.outcome.state.standings[i].phase is not OFF]
+    had = f"had {spell(round(had_wh, -1), 'Wh')} today, what it usually uses"
+    return Saying("waits", f"{had}; {f.others(ahead, 'who')} must have more today and goes first")
 
 
 def _spent(f: Facts) -> Saying:
@@ -189,7 +198,7 @@ def _cheap(f: Facts) -> Saying:
 
 def _wait_off(f: Facts) -> Saying:
     if f.case.look.squeezed:
-        hungry = [i for i in range(f.index) if f.site.loads[i].follow is not None]
+        hungry = [i for i in f.before if f.site.loads[i].follow is not None]
         why = f"its {f.draws} could go to {f.others(hungry, 'a more important load')}"
     else:
         why = _imported(f)
@@ -283,6 +292,7 @@ def _fault(f: Facts) -> Saying:
 
 
 SAYINGS: dict[Verdict, Say] = {
+    Verdict.BEHIND: _behind,
     Verdict.REST: _rest,
     Verdict.WAIT_ON: _wait_on,
     Verdict.HELD_OFF: _held_off,

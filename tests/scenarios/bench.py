@@ -115,6 +115,7 @@ class Bench:
     post: list[tuple[float, Command]] = field(default_factory=list)
     at: float = 0.0
     state: State = field(init=False)
+    tick: Tick = field(init=False)  # the last one
     on: dict[str, bool] = field(init=False)
     plugs: dict[str, Plug] = field(init=False)
     mail: list[Report] = field(default_factory=list)
@@ -143,7 +144,7 @@ class Bench:
             every_s=self.every_s,
         )
         wall = self.wall()
-        tick = Tick(
+        self.tick = Tick(
             self.at,
             wall,
             sample,
@@ -152,7 +153,7 @@ class Bench:
             inputs=self.inputs,
             outlook=self.outlook if isinstance(self.outlook, Outlook) else self.outlook(wall),
         )
-        outcome = step(self.site, self.state, tick)
+        outcome = step(self.site, self.state, self.tick)
         self.state = outcome.state
         self.sent += outcome.commands
         self.told += [(self.at, command) for command in outcome.commands]
