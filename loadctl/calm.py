@@ -244,8 +244,8 @@ def _held_still(site: Site, before: State, outcome: Outcome) -> tuple[Hold, ...]
         if other != replace(one, held_s=other.held_s, held_at=other.held_at):
             return None
         load, grows = site.loads[index], other.held_at is not None
-        if load.keen and other.phase is ON:
-            return None  # how fast it grows depends on the reading
+        if (load.keen and other.phase is ON) or after.plan(index).sated:
+            return None  # it does not grow as time passes
         for_s = load.start_for_s if other.phase is OFF else load.stop_for_s
         if grows or other.held_s > 0:
             holds.append(Hold(index, max(for_s, A_MOMENT_S) if grows else 0.0, grows))

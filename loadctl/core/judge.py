@@ -17,6 +17,7 @@ from loadctl.core.values import FAULT, OFF, ON, STARTING, STOPPING, Holder, Stan
 
 KEEN_W = 700.0  # with so much short the time to stop passes as usual: in a minute 0.012 kWh, half a start's wear
 SLOWEST, FASTEST = 0.25, 4.0
+PATIENCE = 3.0  # so many times its time to start waits who has had what it usually uses: there is no hurry
 A_MOMENT_S = 1e-3
 
 Judgement = tuple[Verdict, bool | None]  # what and why; switch on, switch off, or leave it
@@ -55,7 +56,8 @@ class Look(NamedTuple):
     need: bool
     awaits: bool  # it has one start left at most, and a need that is not met yet
     ends: bool  # what it still needs takes no longer than its minimum time on
-    behind: bool  # it had what it usually uses, and its power is with those that it let go first
+    sated: bool  # it had what it usually uses in a day
+    behind: bool  # and its power is with those that it let go first
     mode: Mode
     wish: bool | None
 

@@ -82,9 +82,12 @@ class Ledger:
             # What the battery gives while power flows out will flow no longer when that is used here.
             grid_w = stock.grid_w if stock.grid_w >= 0 else min(0.0, stock.drawn_w)
             headroom_w = self.site.max_import_w - grid_w - stock.pending_w - self.rise_w
+        room_w = place.room_w
+        if load.thrifty and free_w + room_w + place.firm_w >= load.start_w:
+            room_w += place.firm_w  # a full sun is theirs that stand above, or who has no need might never have any
         return Power(
             free_w,
-            place.room_w,
+            room_w,
             place.below_w,
             stock.leaving_w,
             import_w=over_w - place.below_w - spared_w(load, draws_w),
@@ -104,12 +107,14 @@ class Ledger:
             return
         if verdict is Verdict.NEED_AT_RISK and look.crowded:
             over_w = least_w(load) - power.headroom_w - power.leaving_w
-            if over_w <= power.room_w and not blocked(load, standing, at):
-                self._make_room(index, over_w, stock)
+            place = stock.places[index]
+            if over_w <= place.room_w + place.firm_w and not blocked(load, standing, at):
+                self._make_room(index, over_w, stock, firm=True)
                 self.rise_w += load.power_w  # nobody less important starts on what the fuse has left
         if verdict in WAITS and look.enough():
             if verdict is Verdict.ROOM:
-                self._make_room(index, look.start_w - power.free_w - power.leaving_w, stock)
+                firm = power.room_w > stock.places[index].room_w
+                self._make_room(index, look.start_w - power.free_w - power.leaving_w, stock, firm=firm)
             # who only waits for its minimum time off has it if that ends before its hold time could pass
             if verdict is not Verdict.HELD_OFF or rested(load, standing, at + load.start_for_s):
                 self.taken_w += load.power_w
@@ -179,17 +184,21 @@ class Ledger:
     def _cap_w(self, index: int) -> float:
         return self.caps_w.get(index, inf)
 
-    def _make_room(self, index: int, short_w: float, stock: Stock) -> None:
-        """Ask as few less important loads to stop as it takes, the least important first; who can, draws less."""
+    def _make_room(self, index: int, short_w: float, stock: Stock, *, firm: bool) -> None:
+        """Ask as few less important loads to stop as it takes, the least important first; who can, draws less.
+
+        `firm`: also those that keep their place otherwise.
+        """
         for lower in range(len(self.standings) - 1, index, -1):
             if short_w <= 0:
                 return
             load, standing, place = self.site.loads[lower], self.standings[lower], stock.places[lower]
-            if lower in self.yields or place.gives_w <= 0:
+            yields = place.yields or (place.firm and firm)
+            if lower in self.yields or (place.gives_w <= 0 and not yields):
                 continue
             draws_w = own_w(load, standing)
             spared = spared_w(load, draws_w)
-            if short_w <= spared or not place.yields:
+            if short_w <= spared or not yields:
                 self.caps_w[lower] = min(self._cap_w(lower), draws_w - min(short_w, spared))
                 short_w -= spared
             else:

@@ -89,11 +89,11 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
                 continue
             price = found[0] if price is None else max(price, found[0])
             buy |= found[1]
-        defers = load.thrifty and not needs and _usual_left_wh(load, standing, tick) <= 0
+        sated = load.thrifty and not needs and _usual_left_wh(load, standing, tick) <= 0
         if load.thrifty and price is None:
             price = _habit(load, standing, whole_w, ahead, tick)
         firm = needs and price is not None and price >= _price_of(FIRM_SHARE, tick)
-        plans.append(Plan(price, buy, tuple(starts), whole_w, needs, firm, defers))
+        plans.append(Plan(price, buy, tuple(starts), whole_w, needs, firm, sated))
     return tuple(plans)
 
 

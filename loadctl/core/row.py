@@ -27,7 +27,7 @@ def row_of(plans: Sequence[Plan]) -> Row | None:
             row.insert(before, index)
             before += 1
             continue
-        if plan.defers and before is None:
+        if plan.sated and before is None:
             before = len(row)
         row.append(index)
     return None if row == sorted(row) else tuple(row)

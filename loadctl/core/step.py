@@ -11,7 +11,7 @@ from loadctl.core.plan import EVERY_S, plan
 from loadctl.core.row import in_order, in_row, row_of
 from loadctl.core.rules import Load, Site
 from loadctl.core.surplus import charged, take_stock
-from loadctl.core.values import ON, STARTING, STOPPING, Holder, Outcome, Standing, State, Tick
+from loadctl.core.values import NO_PLAN, ON, STARTING, STOPPING, Holder, Outcome, Standing, State, Tick
 from loadctl.core.walk import walk
 from loadctl.each_tick import replace
 
@@ -50,8 +50,8 @@ def _step(site: Site, state: State, tick: Tick) -> Outcome:
     else:
         if sight.fresh:
             settle(site, standings, sample)
-        firm = {load.name: False for index, load in enumerate(site.loads) if state.plan(index).firm}
-        stock = take_stock(site, standings, {**firm, **asked.kept}, sample, sample.grid_w, at)
+        plans = state.plans or (NO_PLAN,) * len(site.loads)
+        stock = take_stock(site, standings, plans, asked.kept, sample, sample.grid_w, at)
         state = _planned(site, state, standings, tick, away=asked.away, base_w=sample.grid_w - stock.own_w)
     return walk(site, state, tick, standings, sight, stock, asked)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from loadctl.core.appliance import least_w, own_w, served, spared_w
 from loadctl.core.rules import Load, Site
-from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Sample, Standing
+from loadctl.core.values import OFF, ON, STARTING, STOPPING, Holder, Plan, Sample, Standing
 from loadctl.each_tick import replace
 
 GONE_S = 10.0  # so long the fuse believes that a load which was switched off is gone before the meter shows it
@@ -26,7 +26,8 @@ class Place(NamedTuple):
 
     `below_w`: what loads less important draw, held to it or not: no import of theirs is its own. `room_w`: what of it
     they would leave to it; `spared_w`: without being stopped. `bonus_w`: what it may have from the battery. `gives_w`:
-    what it would leave itself to more important loads; `yields`: by being stopped.
+    what it would leave itself to more important loads; `yields`: by being stopped. `firm`: it would yield, but keeps
+    its place, for what it does not get now it has to buy; `firm_w`: what such loads below draw beyond what they leave.
     """
 
     below_w: float
@@ -35,6 +36,8 @@ class Place(NamedTuple):
     bonus_w: float
     gives_w: float
     yields: bool
+    firm: bool
+    firm_w: float
 
 
 @dataclass(slots=True)
@@ -60,23 +63,31 @@ class Stock:
 
 
 def take_stock(
-    site: Site, standings: Sequence[Standing], kept: Mapping[str, bool], sample: Sample, grid_w: float, at: float
+    site: Site,
+    standings: Sequence[Standing],
+    plans: Sequence[Plan],
+    kept: Mapping[str, bool],
+    sample: Sample,
+    grid_w: float,
+    at: float,
 ) -> Stock:
-    """Sort the power of a reading into who has it. `kept`: the loads that stay on, True: in full."""
+    """Sort the power of a reading into who has it. `kept`: the loads that a person wants to run, True: in full."""
     battery_w = sample.battery_w or 0.0
     stock = Stock(grid_w, grid_w + max(0.0, battery_w))
-    below_w = room_w = spared = 0.0
-    for load, standing in zip(reversed(site.loads), reversed(standings), strict=True):
+    below_w = room_w = spared = firm_w = 0.0
+    for load, standing, plan in zip(reversed(site.loads), reversed(standings), reversed(plans), strict=True):
         draws_w = _counted(stock, load, standing, at)
         runs = standing.phase is ON and standing.settled_at is None
         by_rule = runs and standing.holder is Holder.RULE and kept.get(load.name) is not True
         spares_w = spared_w(load, draws_w) if by_rule else 0.0
-        yields = by_rule and load.name not in kept and served(load, standing, at)
-        gives_w = draws_w if yields else spares_w
-        stock.places.append(Place(below_w, room_w, spared, _bonus_w(load, standing, battery_w), gives_w, yields))
+        could = by_rule and load.name not in kept and served(load, standing, at)
+        yields, firm = could and not plan.firm, could and plan.firm
+        gives_w, bonus_w = draws_w if yields else spares_w, _bonus_w(load, standing, battery_w)
+        stock.places.append(Place(below_w, room_w, spared, bonus_w, gives_w, yields, firm, firm_w))
         below_w += draws_w
         room_w += gives_w
         spared += spares_w
+        firm_w += draws_w - gives_w if firm else 0.0
     stock.places.reverse()
     free_w = -stock.drawn_w - site.reserve_w
     stock.surplus_w = free_w + stock.own_w

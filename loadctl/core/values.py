@@ -307,7 +307,7 @@ class Plan:
     the fuse lets all needs be met (POSIX). `full_w`: what it can draw at most beside the house.
 
     `needs`: it must have more, by a time that is in sight. `firm`: the sun will not give it all of that, so it gives
-    nobody the place that it runs in. `defers`: it has had what it usually uses in a day, who needs more goes first.
+    nobody the place that it runs in. `sated`: it has had what it usually uses in a day, who needs more goes first.
     """
 
     price: float | None = None
@@ -316,7 +316,7 @@ class Plan:
     full_w: float | None = None
     needs: bool = False
     firm: bool = False
-    defers: bool = False
+    sated: bool = False
 
 
 NO_PLAN = Plan()

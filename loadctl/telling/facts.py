@@ -10,7 +10,7 @@ from loadctl.core import needs
 from loadctl.core.appliance import own_w, tallied, used_share
 from loadctl.core.calendar import midnight
 from loadctl.core.follow import LEFT_SHARE, in_force
-from loadctl.core.judge import pace
+from loadctl.core.judge import PATIENCE, pace
 from loadctl.core.row import row_of
 from loadctl.core.rules import Load, Site
 from loadctl.core.values import OFF, ON, Mark, Outcome, Standing, Tick
@@ -72,10 +72,15 @@ class Facts:
         return f"{watts(import_w)} from the grid" if import_w >= 0 else f"{watts(-import_w)} left to sell"
 
     @property
+    def patience(self) -> float:
+        """How many times its time to start it waits."""
+        return PATIENCE if self.case.look.sated else 1.0
+
+    @property
     def hold_left_s(self) -> float:
         held_s = self.case.standing.held_s
         if self.case.standing.phase is OFF:
-            return max(0.0, self.load.start_for_s - held_s)
+            return max(0.0, self.load.start_for_s - held_s) * self.patience
         over_w = self.case.power.import_w - self.case.asks.stop_import_w
         passes = 1.0 if self.case.look.squeezed else pace(self.load, over_w)
         return max(0.0, self.load.stop_for_s - held_s) / passes

@@ -306,7 +306,7 @@ SAYINGS: dict[Verdict, Say] = {
     Verdict.WELDED: lambda f: Saying(
         "alarm", f"it draws {watts(f.after.measured_w or 0.0)} although its switch is off; is it welded?"
     ),
-    Verdict.START: lambda f: Saying("starts", f"{f.free} free for {span(f.load.start_for_s)}", 0.0),
+    Verdict.START: lambda f: Saying("starts", f"{f.free} free for {span(f.load.start_for_s * f.patience)}", 0.0),
     Verdict.STOP: lambda f: Saying("stops", f"{_imported(f)}, for {span(f.load.stop_for_s)}", 0.0),
     Verdict.YIELD: _yield,
     Verdict.SHED: _shed,

@@ -82,6 +82,40 @@ def test_who_will_have_to_buy_gives_nobody_its_place(expected_w, first_w, free_w
     assert (("pump", False) not in switched(bench)) is stays
 
 
+def test_a_full_sun_is_theirs_that_stand_above_whoever_must_buy():
+    pump = replace(PUMP, needs=(Need(AT_SIX, runtime_s=6 * 3600.0),), daily_runtime_s=None)
+    bench = expects(Bench(Site((TANK, pump))), [300.0] * 9)
+    bench.free(1300.0, 600)
+    assert switched(bench) == [("pump", True)]
+    bench.free(1900.0, 600)
+    assert switched(bench) == [("pump", True)], "the tank would take a partial sun as well, but not this one"
+    bench.free(2100.0, 600)
+    assert switched(bench) == [("pump", True), ("pump", False), ("tank", True)]
+
+
+def test_a_pressing_need_makes_itself_room_under_the_fuse():
+    pump = replace(PUMP, needs=(Need(AT_SIX, runtime_s=5 * 3600.0),), daily_runtime_s=None)
+    above = replace(BOILER, needs=(Need(Clock(time(12)), runtime_s=3000.0),))
+    bench = expects(Bench(Site((above, pump), max_import_w=2500.0)), [300.0] * 8)
+    bench.plugs["boiler"].connected = False
+    bench.free(400.0, 900)
+    assert switched(bench) == [("pump", True)]
+    bench.plugs["boiler"].connected = True
+    until(bench, 12, 1, 400.0)
+    assert switched(bench)[1:3] == [("pump", False), ("boiler", True)]
+    assert bench.state.standings[0].needs_missed == 0
+
+
+def test_who_had_its_usual_is_in_no_hurry_to_start_again():
+    bench = expects(Bench(Site((TANK,))), [2300.0] * 10)
+    until(bench, 12, 0, 2300.0)
+    bench.free(0.0, 600)
+    assert switched(bench) == [("tank", True), ("tank", False)]
+    assert bench.verdict(bench.free(2300.0, 120), "tank") is Verdict.WAIT_ON
+    bench.free(2300.0, 120)
+    assert switched(bench)[2:] == [("tank", True)]
+
+
 def test_what_it_still_needs_is_done_in_one_run():
     need = Need(AT_SIX, runtime_s=1500.0)
     bench = Bench(Site((replace(BOILER, min_on_s=600.0, needs=(need,)),)))
@@ -105,7 +139,7 @@ def test_with_more_to_do_it_waits_for_the_sun():
 
 
 PLANS = st.lists(
-    st.sampled_from([Plan(), Plan(0.1), Plan(0.1, needs=True), Plan(0.2, needs=True, firm=True), Plan(defers=True)]),
+    st.sampled_from([Plan(), Plan(0.1), Plan(0.1, needs=True), Plan(0.2, needs=True, firm=True), Plan(sated=True)]),
     max_size=6,
 )
 
@@ -116,12 +150,12 @@ def test_a_row_has_everybody_once_and_changes_only_who_defers(plans):
     if row is None:
         return
     assert sorted(row) == list(range(len(plans)))
-    for kind in ("needs", "defers"):
+    for kind in ("needs", "sated"):
         places = [index for index in row if getattr(plans[index], kind)]
         assert places == sorted(places)
     others = [index for index in row if not plans[index].needs]
     assert others == sorted(others), "who must not have more overtakes nobody"
-    first = min(index for index, plan in enumerate(plans) if plan.defers)
+    first = min(index for index, plan in enumerate(plans) if plan.sated)
     assert list(row[:first]) == list(range(first)), "who stands above is not overtaken"
     assert all(row.index(index) < row.index(first) for index, plan in enumerate(plans) if plan.needs)
 
