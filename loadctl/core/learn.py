@@ -9,6 +9,7 @@ from loadctl.core.values import ON, Sample, Standing, Tally
 from loadctl.each_tick import replace
 
 SLOWLY = 0.3
+GUESS_S = 1.5 * 3600.0  # a day at full power
 
 
 def settle(site: Site, standings: list[Standing], sample: Sample) -> None:
@@ -51,12 +52,19 @@ def _learned(load: Load, known_w: float | None, step_w: float) -> float:
     return step_w if not known_w else known_w + SLOWLY * (step_w - known_w)
 
 
+def first_guess_wh(load: Load) -> float:
+    """Return what a load is taken to use in a day until that is known."""
+    return GUESS_S * load.power_w / 3600
+
+
 def new_day_of(load: Load, standing: Standing, at: float) -> Standing:
     """Return the standing at the beginning of a day, having learned what the load used in the last one."""
     tally = tallied(load, standing, at)
     used_wh = tally.energy_wh - standing.today.energy_wh
     usual_wh = standing.usual_wh
     if standing.today != Tally():  # the first day was not seen whole
-        usual_wh = used_wh if usual_wh is None else usual_wh + SLOWLY * (used_wh - usual_wh)
+        before_wh = first_guess_wh(load) if usual_wh is None else usual_wh
+        # On a dull day it got less than it could have used.
+        usual_wh = before_wh + (SLOWLY if used_wh > before_wh else SLOWLY / 6) * (used_wh - before_wh)
     takes_w = standing.takes_w if standing.takes_today_w is None else standing.takes_today_w
     return replace(standing, today=tally, phase_changes=0, usual_wh=usual_wh, takes_w=takes_w, takes_today_w=None)

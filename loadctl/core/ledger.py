@@ -82,8 +82,8 @@ class Ledger:
             # What the battery gives while power flows out will flow no longer when that is used here.
             grid_w = stock.grid_w if stock.grid_w >= 0 else min(0.0, stock.drawn_w)
             headroom_w = self.site.max_import_w - grid_w - stock.pending_w - self.rise_w
-        room_w = place.room_w
-        if load.thrifty and free_w + room_w + place.firm_w >= load.start_w:
+        room_w, missing_w = place.room_w, load.start_w - free_w - place.room_w
+        if not place.needs and missing_w - stock.leaving_w > 0.0 and missing_w <= place.firm_w:
             room_w += place.firm_w  # a full sun is theirs that stand above, or who has no need might never have any
         return Power(
             free_w,
@@ -96,9 +96,13 @@ class Ledger:
             spare_w=free_w if standing.phase is OFF else draws_w - over_w + place.below_w,
         )
 
-    def above_w(self, index: int) -> float:
-        """Return what the loads draw that stand before the one at `index`, which is off."""
-        return 0.0 if self.stock is None else self.stock.own_w - self.stock.places[index].below_w
+    def overtaken_w(self, index: int) -> float:
+        """Return what less important loads draw that stand before the one at `index`."""
+        if self.stock is None:
+            return 0.0
+        row = self.stock.row
+        ahead = (other for other in range(index) if row[other] > row[index] and self.standings[other].phase is ON)
+        return sum(own_w(self.site.loads[other], self.standings[other]) for other in ahead)
 
     def reserve(self, index: int, verdict: Verdict, look: Look, power: Power, at: float) -> None:
         """Keep the power that a load waits for from less important ones, and have them make room for it."""
@@ -148,7 +152,7 @@ class Ledger:
         if self.site.max_import_w is None:
             return
         over_w = stock.grid_w - stock.gone_w - self.site.max_import_w
-        for index in range(len(self.standings) - 1, -1, -1):
+        for index in sorted(range(len(self.standings)), key=stock.row.__getitem__, reverse=True):
             if over_w <= 0:
                 return
             load, standing = self.site.loads[index], self.standings[index]
@@ -187,9 +191,9 @@ class Ledger:
     def _make_room(self, index: int, short_w: float, stock: Stock, *, firm: bool) -> None:
         """Ask as few less important loads to stop as it takes, the least important first; who can, draws less.
 
-        `firm`: also those that keep their place otherwise.
+        `firm`: then also those that keep their place otherwise.
         """
-        for lower in range(len(self.standings) - 1, index, -1):
+        for lower in sorted(range(len(self.standings) - 1, index, -1), key=lambda lower: stock.places[lower].firm):
             if short_w <= 0:
                 return
             load, standing, place = self.site.loads[lower], self.standings[lower], stock.places[lower]

@@ -99,6 +99,18 @@ def wants_s(load: Load, standing: Standing, tick: Tick, *, away: bool) -> float:
     return max((left_s(load, standing, mark, tick.at, tick.inputs) for mark in counting), default=0.0)
 
 
+def ends_soon(load: Load, standing: Standing, tick: Tick, *, away: bool) -> bool:
+    """Tell whether all that a load needs will be done in less than its minimum time on, if it runs on.
+
+    Only where that can be counted: a car draws less than it could, nobody knows when a tank is full.
+    """
+    if load.follow is not None or done(load, standing):
+        return False
+    if any(mark.need.energy_wh is None and mark.need.runtime_s is None for mark in standing.marks):
+        return False
+    return 0 < wants_s(load, standing, tick, away=away) < load.min_on_s
+
+
 def pressing(load: Load, standing: Standing, tick: Tick, *, away: bool) -> Mark | None:
     """Return the period of a need that forces the load on now. Away from home only what was asked for once, or always,
     does.

@@ -19,6 +19,7 @@ from math import inf
 
 from loadctl.core.appliance import full_w, least_w, tallied
 from loadctl.core.calendar import midnight, opening, zone_of
+from loadctl.core.learn import first_guess_wh
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, done, left_s
 from loadctl.core.rules import Load, Site
 from loadctl.core.terms import price_of
@@ -26,7 +27,6 @@ from loadctl.core.values import ON, Mark, Plan, Slot, Standing, Tick
 
 EVERY_S = 300.0
 CAUTION = 1.05  # what is expected is rarely all there
-USUAL_S = 1.5 * 3600.0  # a day at full power, until the load's habit is known
 STINT_S = 900.0  # what runs may have so much more, so that it does not give back what it has just won
 LEAKS_S = 6 * 3600.0  # warmth is not bought longer before it is needed, or twice as long as it takes
 EVERYDAY_SHARE = 0.25  # of the fuse is what a house draws for long
@@ -79,7 +79,9 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
         whole_w = _whole_w(site, load, standing, base_w)
         fused = Plan(full_w=whole_w)
         for mark in sorted(standing.marks, key=lambda mark: mark.due):
-            still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs, fused)
+            counts = mark.boost or mark.need.always or not away
+            still_s = left_s(load, standing, mark, tick.at, tick.inputs, fused) if counts else 0.0
+            needs |= mark.need.always and still_s > 0
             if mark.need.always or still_s <= 0 or _too_early(mark, still_s, ahead):
                 continue
             needs = True
@@ -152,7 +154,7 @@ def _habit(load: Load, standing: Standing, whole_w: float, ahead: _Ahead, tick: 
 def _usual_left_wh(load: Load, standing: Standing, tick: Tick) -> float:
     """Return what the load has yet to have today of what it usually uses."""
     had_wh = tallied(load, standing, tick.at).energy_wh - standing.today.energy_wh
-    return (USUAL_S * load.power_w / 3600 if standing.usual_wh is None else standing.usual_wh) - had_wh
+    return (first_guess_wh(load) if standing.usual_wh is None else standing.usual_wh) - had_wh
 
 
 def _price_of(share: float, tick: Tick) -> float:

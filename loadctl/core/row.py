@@ -1,5 +1,5 @@
-"""The row in which the loads stand: the order of priority, in which who has had what it usually uses in a day lets
-those go before it that must have more today.
+"""The row in which the loads stand: the order of priority, in which who has had what it usually uses in a day steps
+behind the last of those that must have more.
 
 What it takes beyond that is heat for tomorrow, worth what the sun is sold for; what they will lack is bought. How sure
 the sun of the hours to come is does not matter: who lets others go first loses nothing if there is enough for all.
@@ -20,17 +20,12 @@ Row = tuple[int, ...]  # who stands where, by the places in `Site.loads`
 
 def row_of(plans: Sequence[Plan]) -> Row | None:
     """Return the row for the plans, None if it is the order of priority."""
-    row: list[int] = []
-    before: int | None = None  # who must have more goes before this place
-    for index, plan in enumerate(plans):
-        if plan.needs and before is not None:
-            row.insert(before, index)
-            before += 1
-            continue
-        if plan.sated and before is None:
-            before = len(row)
-        row.append(index)
-    return None if row == sorted(row) else tuple(row)
+    last = max((index for index, plan in enumerate(plans) if plan.needs), default=0)
+    stepping = [index for index in range(last) if plans[index].sated]
+    if not stepping:
+        return None
+    ahead = (index for index in range(last + 1) if index not in stepping)
+    return (*ahead, *stepping, *range(last + 1, len(plans)))
 
 
 def in_row(row: Row, site: Site, state: State) -> tuple[Site, State]:

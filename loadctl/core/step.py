@@ -8,7 +8,7 @@ from loadctl.core.judge import Sight
 from loadctl.core.learn import new_day_of, settle
 from loadctl.core.needs import marked
 from loadctl.core.plan import EVERY_S, plan
-from loadctl.core.row import in_order, in_row, row_of
+from loadctl.core.row import Row, in_order, in_row, row_of
 from loadctl.core.rules import Load, Site
 from loadctl.core.surplus import charged, take_stock
 from loadctl.core.values import NO_PLAN, ON, STARTING, STOPPING, Holder, Outcome, Standing, State, Tick
@@ -34,13 +34,13 @@ def step(site: Site, state: State, tick: Tick) -> Outcome:
     """Decide one tick. Pure: the same site, state and tick give the same outcome."""
     row = row_of(state.plans)
     if row is None:
-        return _step(site, state, tick)
+        return _step(site, state, tick, tuple(range(len(site.loads))))
     placed, standing = in_row(row, site, state)
-    return in_order(row, _step(placed, standing, tick), standing.plans, state)
+    return in_order(row, _step(placed, standing, tick, row), standing.plans, state)
 
 
-def _step(site: Site, state: State, tick: Tick) -> Outcome:
-    """Decide one tick for the loads in the order in which they stand."""
+def _step(site: Site, state: State, tick: Tick, row: Row) -> Outcome:
+    """Decide one tick for the loads in the order in which they stand; `row`: their places by priority."""
     at, sample = tick.at, tick.sample
     asked = Asked.of(site, tick)
     standings = _kept(site, state, tick, asked)
@@ -51,7 +51,7 @@ def _step(site: Site, state: State, tick: Tick) -> Outcome:
         if sight.fresh:
             settle(site, standings, sample)
         plans = state.plans or (NO_PLAN,) * len(site.loads)
-        stock = take_stock(site, standings, plans, asked.kept, sample, sample.grid_w, at)
+        stock = take_stock(site, standings, plans, row, asked.kept, sample, sample.grid_w, at)
         state = _planned(site, state, standings, tick, away=asked.away, base_w=sample.grid_w - stock.own_w)
     return walk(site, state, tick, standings, sight, stock, asked)
 

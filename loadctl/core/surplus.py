@@ -28,6 +28,7 @@ class Place(NamedTuple):
     they would leave to it; `spared_w`: without being stopped. `bonus_w`: what it may have from the battery. `gives_w`:
     what it would leave itself to more important loads; `yields`: by being stopped. `firm`: it would yield, but keeps
     its place, for what it does not get now it has to buy; `firm_w`: what such loads below draw beyond what they leave.
+    `needs`: it must have more itself.
     """
 
     below_w: float
@@ -38,6 +39,7 @@ class Place(NamedTuple):
     yields: bool
     firm: bool
     firm_w: float
+    needs: bool
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Stock:
     `drawn_w`: from grid and battery. `own_w`: what our loads draw of it, as far as it shows. `surplus_w`: free for all
     of them. `spare_w`: free now, with all taken off that is on its way or not yet seen stopped (`unseen_w`).
     `pending_w`: switched on, but perhaps not in the reading. `leaving_w`: switched off, but perhaps still in the
-    reading; `gone_w`: that part of it which the fuse believes gone.
+    reading; `gone_w`: that part of it which the fuse believes gone. `row`: the places of the loads by priority alone.
     """
 
     grid_w: float
@@ -60,12 +62,14 @@ class Stock:
     leaving_w: float = 0.0
     gone_w: float = 0.0
     places: list[Place] = field(default_factory=list)
+    row: Sequence[int] = ()
 
 
 def take_stock(
     site: Site,
     standings: Sequence[Standing],
     plans: Sequence[Plan],
+    row: Sequence[int],
     kept: Mapping[str, bool],
     sample: Sample,
     grid_w: float,
@@ -73,7 +77,7 @@ def take_stock(
 ) -> Stock:
     """Sort the power of a reading into who has it. `kept`: the loads that a person wants to run, True: in full."""
     battery_w = sample.battery_w or 0.0
-    stock = Stock(grid_w, grid_w + max(0.0, battery_w))
+    stock = Stock(grid_w, grid_w + max(0.0, battery_w), row=row)
     below_w = room_w = spared = firm_w = 0.0
     for load, standing, plan in zip(reversed(site.loads), reversed(standings), reversed(plans), strict=True):
         draws_w = _counted(stock, load, standing, at)
@@ -83,7 +87,7 @@ def take_stock(
         could = by_rule and load.name not in kept and served(load, standing, at)
         yields, firm = could and not plan.firm, could and plan.firm
         gives_w, bonus_w = draws_w if yields else spares_w, _bonus_w(load, standing, battery_w)
-        stock.places.append(Place(below_w, room_w, spared, bonus_w, gives_w, yields, firm, firm_w))
+        stock.places.append(Place(below_w, room_w, spared, bonus_w, gives_w, yields, firm, firm_w, plan.needs))
         below_w += draws_w
         room_w += gives_w
         spared += spares_w

@@ -12,7 +12,7 @@ from loadctl.core.conditions import weigh
 from loadctl.core.follow import Setting, first, modest, patient, settings
 from loadctl.core.judge import A_MOMENT_S, PATIENCE, Look, Sight, judge, pace, spent
 from loadctl.core.ledger import Ledger, Power
-from loadctl.core.needs import done, pressing, wants_s
+from loadctl.core.needs import ends_soon, pressing, wants_s
 from loadctl.core.rules import Load, Mode, Site
 from loadctl.core.surplus import Stock
 from loadctl.core.terms import Terms, terms
@@ -92,8 +92,9 @@ def _case(scene: _Scene, index: int) -> Case:
     asks, power = _asks(scene, load, standing, index), ledger.power(index)
     draws_w = own_w(load, standing) if standing.phase is ON else 0.0
     alone = power.spare_w is not None and power.import_w > asks.stop_import_w
-    squeezed = not alone and 0.0 < draws_w <= ledger.hunger_w
-    short, sated = alone or squeezed, scene.state.plan(index).sated
+    plan = scene.state.plan(index)
+    squeezed = not alone and not plan.firm and 0.0 < draws_w <= ledger.hunger_w
+    short = alone or squeezed
     holds = True
     if load.when is not None:
         holds, truths = weigh(load.when, tick.inputs, tick.at, standing.truths)
@@ -117,9 +118,9 @@ def _case(scene: _Scene, index: int) -> Case:
         spent=min(daily_left(load, standing, tick.at)) <= 0,
         need=pressed is not None and (holds or pressed.need.level is not None),
         awaits=spent(load, standing, kept=1) and wants_s(load, standing, tick, away=asked.away) > 0,
-        ends=short and 0 < wants_s(load, standing, tick, away=asked.away) < load.min_on_s and not done(load, standing),
-        sated=sated,
-        behind=sated and power.free_w + ledger.above_w(index) >= asks.start_w,
+        ends=short and ends_soon(load, standing, tick, away=asked.away),
+        sated=plan.sated,
+        behind=plan.sated and power.free_w < asks.start_w <= power.free_w + ledger.overtaken_w(index),
         mode=asked.modes.get(load.name, Mode.SOLAR),
         wish=asked.wishes.get(load.name),
     )
@@ -149,7 +150,7 @@ def _timed(case: Case, read_at: float | None) -> Standing:
         met, for_s = look.free_w + look.room_w >= look.start_w, load.start_for_s
         if not met and look.enough():
             return standing
-        elapsed_s /= PATIENCE if look.sated and met else 1.0
+        elapsed_s /= PATIENCE if look.sated else 1.0
     elif standing.phase is ON and standing.settled_at is None:
         met, for_s = look.short, load.stop_for_s
         elapsed_s *= 1.0 if look.squeezed else pace(load, power.import_w - asks.stop_import_w)

@@ -12,6 +12,7 @@ from math import inf
 from typing import Any
 
 from loadctl.core.appliance import own_w, tallied
+from loadctl.core.row import row_of
 from loadctl.core.rules import Site
 from loadctl.core.values import ON, Outcome, Tick
 
@@ -93,7 +94,9 @@ class Energy:
         import_w = tick.sample.grid_w if tick.sample is not None and outcome.state.blind_since is None else None
         left_w = inf if import_w is None else max(0.0, import_w)
         had = {}
-        for load, standing in reversed(list(zip(self._site.loads, outcome.state.standings, strict=True))):
+        row = row_of(outcome.state.plans) or range(len(self._site.loads))
+        for index in reversed(row):
+            load, standing = self._site.loads[index], outcome.state.standings[index]
             total_wh = tallied(load, standing, tick.at).energy_wh
             wh = total_wh - self._tallied_wh.get(load.name, total_wh)
             self._tallied_wh[load.name] = total_wh

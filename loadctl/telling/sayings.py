@@ -74,9 +74,12 @@ def _held_on(f: Facts) -> Saying:
 
 
 def _room(f: Facts) -> Saying:
-    below = range(f.index + 1, len(f.site.loads))
-    asked = [index for index in below if f.outcome.cases[index].look.yields]
-    running = [index for index in below if f.outcome.state.standings[index].phase is not OFF]
+    behind = [index for index in range(len(f.site.loads)) if index != f.index and index not in f.before]
+    asked = [index for index in behind if f.outcome.cases[index].look.yields]
+    running = [index for index in behind if f.outcome.state.standings[index].phase is not OFF]
+    firm = [index for index in running if f.outcome.state.plan(index).firm]
+    if firm and not asked:
+        return Saying("waits", f"{f.others(firm, '')} would have to buy and keeps its place: {_wants(f)}")
     return Saying("waits", f"{f.others(asked or running, 'a less important load')} must make room: {_wants(f)}")
 
 

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadctl.core.learn import new_day_of
 from loadctl.core.row import in_order, in_row, row_of
 from loadctl.core.rules import Clock, Need, Site
 from loadctl.core.step import start, step
-from loadctl.core.values import OFF, ON, Plan, Sample, Tick, Verdict
+from loadctl.core.values import OFF, ON, Plan, Sample, Tally, Tick, Verdict
 from loadctl.telling.explain import explain
 from tests.house import NOON
 from tests.scenarios.bench import BOILER, CAR, Bench
@@ -116,6 +117,51 @@ def test_who_had_its_usual_is_in_no_hurry_to_start_again():
     assert switched(bench)[2:] == [("tank", True)]
 
 
+def test_who_had_its_usual_starts_under_broken_clouds_too():
+    bench = expects(Bench(Site((TANK,))), [2300.0] * 10)
+    until(bench, 12, 0, 2300.0)
+    bench.free(0.0, 600)
+    for _ in range(45):
+        bench.free(2300.0, 40)
+        bench.free(900.0, 20)
+    assert switched(bench)[2:3] == [("tank", True)]
+
+
+def test_the_fuse_sheds_by_priority_whoever_goes_first():
+    pump = replace(PUMP, needs=(Need(AT_SIX, runtime_s=7 * 3600.0),), daily_runtime_s=None)
+    bench = expects(Bench(Site((TANK, pump), max_import_w=3500.0)), [3300.0] * 9)
+    until(bench, 12, 0, 3300.0)
+    assert switched(bench) == [("tank", True), ("pump", True)]
+    bench.free(-1200.0, 10)
+    assert [command.load for command in bench.sent if not command.watts] == ["pump"]
+
+
+def test_nobody_else_is_overtaken():
+    middle = replace(CAR, name="middle", power_w=2000.0, start_w=2000.0, stop_import_w=100.0)
+    bench = expects(Bench(Site((TANK, middle, PUMP))), [2300.0] * 9)
+    until(bench, 13, 0, 2300.0)
+    assert bench.on == {"tank": False, "middle": True, "pump": False}
+    outcome = bench.free(2300.0, 10)
+    assert bench.verdict(outcome, "pump") is Verdict.REST
+
+
+def test_a_load_that_had_its_usual_waits_for_nobody_where_nobody_needs():
+    other = replace(CAR, name="other", power_w=2000.0, start_w=2000.0, stop_import_w=100.0)
+    bench = expects(Bench(Site((other, TANK))), [2300.0] * 10)
+    bench.state = replace(
+        bench.state, standings=(bench.state.standings[0], replace(bench.state.standings[1], usual_wh=0.0))
+    )
+    assert bench.verdict(bench.free(2300.0, 900), "tank") is Verdict.REST
+
+
+def test_what_is_usual_falls_slowly_for_a_dull_day_gives_less_than_could_be_used():
+    standing = replace(start(Site((TANK,)), 0.0, 1).standings[0], today=Tally(1), usual_wh=3000.0)
+    dull = new_day_of(TANK, replace(standing, tally=Tally(2, 0.0, 0.0)), 0.0).usual_wh
+    more = new_day_of(TANK, replace(standing, tally=Tally(2, 0.0, 6000.0)), 0.0).usual_wh
+    assert dull == pytest.approx(2850.0)
+    assert more == pytest.approx(3900.0)
+
+
 def test_what_it_still_needs_is_done_in_one_run():
     need = Need(AT_SIX, runtime_s=1500.0)
     bench = Bench(Site((replace(BOILER, min_on_s=600.0, needs=(need,)),)))
@@ -145,19 +191,18 @@ PLANS = st.lists(
 
 
 @given(PLANS)
-def test_a_row_has_everybody_once_and_changes_only_who_defers(plans):
+def test_in_a_row_only_who_is_sated_steps_back_behind_who_needs(plans):
     row = row_of(plans)
     if row is None:
+        assert not any(plan.sated and any(other.needs for other in plans[index:]) for index, plan in enumerate(plans))
         return
     assert sorted(row) == list(range(len(plans)))
-    for kind in ("needs", "sated"):
-        places = [index for index in row if getattr(plans[index], kind)]
-        assert places == sorted(places)
-    others = [index for index in row if not plans[index].needs]
-    assert others == sorted(others), "who must not have more overtakes nobody"
-    first = min(index for index, plan in enumerate(plans) if plan.sated)
-    assert list(row[:first]) == list(range(first)), "who stands above is not overtaken"
-    assert all(row.index(index) < row.index(first) for index, plan in enumerate(plans) if plan.needs)
+    for sated in (True, False):
+        same = [index for index in row if plans[index].sated is sated]
+        assert same == sorted(same), "nobody overtakes his like"
+    for place, index in enumerate(row):
+        if plans[index].sated:
+            assert not any(plans[other].needs for other in row[place:])
 
 
 @given(PLANS)
