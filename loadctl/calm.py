@@ -9,10 +9,11 @@ not a tick longer.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 from loadctl.core.appliance import daily_left, own_w
-from loadctl.core.calendar import midnight, opening, zone_of
+from loadctl.core.calendar import midnight, openings, zone_of
 from loadctl.core.conditions import names
 from loadctl.core.judge import A_MOMENT_S
 from loadctl.core.needs import left_s, margin_s
@@ -301,9 +302,8 @@ def _moments(load: Load, standing: Standing) -> Iterator[float]:
 
 def _hours(load: Load, tick: Tick) -> Iterator[float]:
     today = tick.wall.toordinal()
-    for window in load.windows:
-        for day in (today - 1, today, today + 1):
-            yield from opening(window, day, zone_of(tick.wall), tick.outlook.daylight) or ()
+    near = (today - 1, today, today + 1)
+    return chain.from_iterable(openings(load.windows, near, zone_of(tick.wall), tick.outlook.daylight))
 
 
 def _needed(load: Load, standing: Standing, mark: Mark, plan: Plan, tick: Tick) -> Iterator[float]:

@@ -12,7 +12,7 @@ from loadctl.config.keys_load import NeedKeys
 from loadctl.config.loads import window as window_of
 from loadctl.config.scene import Rule, Scene
 from loadctl.config.year import Due, Year
-from loadctl.core.calendar import opening
+from loadctl.core.calendar import openings
 from loadctl.core.rules import Clock, Load, Need
 from loadctl.units import spell
 
@@ -55,10 +55,9 @@ def _hours(rule: Rule, index: int, year: Year, place: Path, findings: Findings) 
         return
     window = window_of(between)
     lengths = [
-        stretch[1] - stretch[0]
+        end - start
         for week in year.for_hours((window,))
-        for day in range(week.monday, week.monday + 7)
-        if (stretch := opening(window, day, week.zone, week.sun)) is not None
+        for start, end in openings((window,), range(week.monday, week.monday + 7), week.zone, week.sun)
     ]
     if not lengths:
         findings.fault(place, f"{first} is never before {last}; these hours never come")

@@ -11,7 +11,7 @@ from math import inf
 from zoneinfo import ZoneInfo
 
 from loadctl.config import dates
-from loadctl.core.calendar import DAY_S, in_season, instant, opening
+from loadctl.core.calendar import DAY_S, in_season, instant, openings
 from loadctl.core.rules import Clock, Load, Need, Window
 from loadctl.core.values import Daylight
 from loadctl.outlook.sun import Location, daylight
@@ -72,12 +72,7 @@ class Week:
             return [(since, until)] if since < until else []
         first = datetime.fromtimestamp(since, self.zone).toordinal() - 2
         last = datetime.fromtimestamp(until, self.zone).toordinal() + 1
-        found = sorted(
-            stretch
-            for window in windows
-            for day in range(first, last + 1)
-            if (stretch := opening(window, day, self.zone, self.sun)) is not None
-        )
+        found = sorted(openings(windows, range(first, last + 1), self.zone, self.sun))
         merged: list[Stretch] = []
         for start, end in found:
             begin = max(start, since, merged[-1][1] if merged else -inf)

@@ -78,13 +78,19 @@ def tallied(load: Load, standing: Standing, at: float) -> Tally:
     return Tally(tally.starts, tally.runtime_s + elapsed_s, tally.energy_wh + energy_wh)
 
 
+def had_today(load: Load, standing: Standing, at: float) -> Tally:
+    """Return what the load has had since the site's day began."""
+    had, before = tallied(load, standing, at), standing.today
+    return Tally(had.starts - before.starts, had.runtime_s - before.runtime_s, had.energy_wh - before.energy_wh)
+
+
 def daily_left(load: Load, standing: Standing, at: float) -> tuple[float, float]:
     """Return what is left of the daily maximum, in seconds and in Wh (infinite: none); the first to end counts."""
     if load.daily_runtime_s is None and load.daily_energy_wh is None:
         return inf, inf
-    had, before = tallied(load, standing, at), standing.today
-    left_s = inf if load.daily_runtime_s is None else load.daily_runtime_s - (had.runtime_s - before.runtime_s)
-    left_wh = inf if load.daily_energy_wh is None else load.daily_energy_wh - (had.energy_wh - before.energy_wh)
+    had = had_today(load, standing, at)
+    left_s = inf if load.daily_runtime_s is None else load.daily_runtime_s - had.runtime_s
+    left_wh = inf if load.daily_energy_wh is None else load.daily_energy_wh - had.energy_wh
     return left_s, left_wh
 
 

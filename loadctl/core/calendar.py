@@ -7,9 +7,10 @@ time never runs backwards: 22:00-02:30 and 02:30-06:00 are the whole night, in e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, tzinfo
 from functools import lru_cache
+from itertools import product
 from math import floor
 
 from loadctl.core.rules import Clock, Season, Window
@@ -47,6 +48,14 @@ def opening(window: Window, day: int, zone: tzinfo, daylight: Mapping[int, Dayli
     return (start, end) if start < end else None
 
 
+def openings(
+    windows: Iterable[Window], days: Iterable[int], zone: tzinfo, daylight: Mapping[int, Daylight]
+) -> list[tuple[float, float]]:
+    """Return from when to when the hours of all windows are that begin on one of `days`."""
+    found = (opening(window, day, zone, daylight) for window, day in product(windows, days))
+    return [hours for hours in found if hours is not None]
+
+
 def zone_of(wall: datetime) -> tzinfo:
     """Return the site's time zone. Raises ValueError where the time has none."""
     if wall.tzinfo is None:
@@ -78,11 +87,8 @@ def _is_open(window: Window, wall: datetime, daylight: Mapping[int, Daylight]) -
             return start <= face < end and _has(window, today)
         return (start <= face and _has(window, today)) or (face < end and _has(window, today - 1))
     zone, now = zone_of(wall), wall.timestamp()
-    for day in (today - 1, today, today + 1):  # hours that begin before sunrise may begin on the evening before
-        hours = opening(window, day, zone, daylight)
-        if hours is not None and hours[0] <= now < hours[1]:
-            return True
-    return False
+    near = (today - 1, today, today + 1)  # hours that begin before sunrise may begin on the evening before
+    return any(start <= now < end for start, end in openings((window,), near, zone, daylight))
 
 
 def crosses_midnight(window: Window) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loadctl.core.absorb import change
-from loadctl.core.appliance import draws_nothing, tallied
+from loadctl.core.appliance import draws_nothing, had_today, tallied
 from loadctl.core.rules import Load, Site
 from loadctl.core.values import ON, Sample, Standing, Tally
 from loadctl.each_tick import replace
@@ -52,19 +52,18 @@ def _learned(load: Load, known_w: float | None, step_w: float) -> float:
     return step_w if not known_w else known_w + SLOWLY * (step_w - known_w)
 
 
-def first_guess_wh(load: Load) -> float:
-    """Return what a load is taken to use in a day until that is known."""
-    return GUESS_S * load.power_w / 3600
+def usual_wh_of(load: Load, standing: Standing) -> float:
+    """Return what a load usually uses in a day, a guess until that is known."""
+    return GUESS_S * load.power_w / 3600 if standing.usual_wh is None else standing.usual_wh
 
 
 def new_day_of(load: Load, standing: Standing, at: float) -> Standing:
     """Return the standing at the beginning of a day, having learned what the load used in the last one."""
-    tally = tallied(load, standing, at)
-    used_wh = tally.energy_wh - standing.today.energy_wh
-    usual_wh = standing.usual_wh
+    used_wh, usual_wh = had_today(load, standing, at).energy_wh, standing.usual_wh
     if standing.today != Tally():  # the first day was not seen whole
-        before_wh = first_guess_wh(load) if usual_wh is None else usual_wh
+        before_wh = usual_wh_of(load, standing)
         # On a dull day it got less than it could have used.
         usual_wh = before_wh + (SLOWLY if used_wh > before_wh else SLOWLY / 6) * (used_wh - before_wh)
     takes_w = standing.takes_w if standing.takes_today_w is None else standing.takes_today_w
-    return replace(standing, today=tally, phase_changes=0, usual_wh=usual_wh, takes_w=takes_w, takes_today_w=None)
+    today = tallied(load, standing, at)
+    return replace(standing, today=today, phase_changes=0, usual_wh=usual_wh, takes_w=takes_w, takes_today_w=None)

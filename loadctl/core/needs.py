@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from loadctl.core.appliance import draws_nothing, full_w, own_w, tallied
-from loadctl.core.calendar import DAY_S, in_season, instant
+from loadctl.core.calendar import DAY_S, in_season, instant, zone_of
 from loadctl.core.rules import Load, Need
 from loadctl.core.values import ON, Boost, Input, Mark, Plan, Standing, Tick
 from loadctl.each_tick import replace
@@ -26,9 +26,7 @@ LONGEST_PERIOD_DAYS = 8  # a deadline further ahead than a week was set by a clo
 
 def next_due(need: Need, tick: Tick, after_day: int | None = None) -> float:
     """Return the next deadline (POSIX) ahead; `after_day`: the day of the last one, or on which it was last met."""
-    zone, now, today = tick.wall.tzinfo, tick.wall.timestamp(), tick.wall.toordinal()
-    if zone is None:
-        raise ValueError("the site's time has a zone")
+    zone, now, today = zone_of(tick.wall), tick.wall.timestamp(), tick.wall.toordinal()
     if need.every_days > 1:
         today = max(today, (today if after_day is None else after_day) + need.every_days)
     if need.always:
@@ -93,9 +91,14 @@ def left_s(
     return left_wh * 3600 / (draws_w if plan is None or plan.full_w is None else min(draws_w, plan.full_w))
 
 
+def counts(mark: Mark, *, away: bool) -> bool:
+    """Tell whether a need counts now. Away from home only what was asked for once, or always, does."""
+    return mark.boost or mark.need.always or not away
+
+
 def wants_s(load: Load, standing: Standing, tick: Tick, *, away: bool) -> float:
     """Return for how long the load must still run for the needs of it that count now; 0 when they are met."""
-    counting = (mark for mark in standing.marks if mark.boost or mark.need.always or not away)
+    counting = (mark for mark in standing.marks if counts(mark, away=away))
     return max((left_s(load, standing, mark, tick.at, tick.inputs) for mark in counting), default=0.0)
 
 
@@ -112,12 +115,9 @@ def ends_soon(load: Load, standing: Standing, tick: Tick, *, away: bool) -> bool
 
 
 def pressing(load: Load, standing: Standing, tick: Tick, *, away: bool) -> Mark | None:
-    """Return the period of a need that forces the load on now. Away from home only what was asked for once, or always,
-    does.
-    """
+    """Return the period of a need that forces the load on now."""
     for mark in standing.marks:
-        counts = mark.boost or mark.need.always or not away
-        if mark.forced and counts and left_s(load, standing, mark, tick.at, tick.inputs) > 0:
+        if mark.forced and counts(mark, away=away) and left_s(load, standing, mark, tick.at, tick.inputs) > 0:
             return mark
     return None
 
@@ -160,8 +160,7 @@ def _watched(load: Load, standing: Standing, mark: Mark, plan: Plan, tick: Tick,
         anew = Mark(need, next_due(need, tick, tick.wall.toordinal()), tallied(load, standing, tick.at))
         stays_met = done(load, standing) if need.full else left_s(load, standing, anew, tick.at, tick.inputs) <= 0
         return mark if stays_met and anew.due == mark.due else anew
-    waits = away and not mark.boost
-    if not mark.forced and not waits and _at_last(load, standing, mark, plan, tick):
+    if not mark.forced and counts(mark, away=away) and _at_last(load, standing, mark, plan, tick):
         mark = replace(mark, forced=True)
     return mark
 
@@ -200,10 +199,7 @@ def _missed(load: Load, standing: Standing, mark: Mark, tick: Tick) -> bool:
 
 
 def _boost_due(boost: Boost, tick: Tick) -> float:
-    zone = tick.wall.tzinfo
-    if zone is None:
-        raise ValueError("the site's time has a zone")
-    return instant(boost.need.by, boost.day, zone, tick.outlook.daylight)
+    return instant(boost.need.by, boost.day, zone_of(tick.wall), tick.outlook.daylight)
 
 
 def _same(marks: list[Mark], others: tuple[Mark, ...]) -> bool:

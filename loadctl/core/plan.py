@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from math import inf
 
-from loadctl.core.appliance import full_w, least_w, tallied
-from loadctl.core.calendar import midnight, opening, zone_of
-from loadctl.core.learn import first_guess_wh
-from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, done, left_s
+from loadctl.core.appliance import full_w, had_today, least_w
+from loadctl.core.calendar import midnight, openings, zone_of
+from loadctl.core.learn import usual_wh_of
+from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, counts, done, left_s
 from loadctl.core.rules import Load, Site
 from loadctl.core.terms import price_of
 from loadctl.core.values import ON, Mark, Plan, Slot, Standing, Tick
@@ -79,8 +79,7 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
         whole_w = _whole_w(site, load, standing, base_w)
         fused = Plan(full_w=whole_w)
         for mark in sorted(standing.marks, key=lambda mark: mark.due):
-            counts = mark.boost or mark.need.always or not away
-            still_s = left_s(load, standing, mark, tick.at, tick.inputs, fused) if counts else 0.0
+            still_s = left_s(load, standing, mark, tick.at, tick.inputs, fused) if counts(mark, away=away) else 0.0
             needs |= mark.need.always and still_s > 0
             if mark.need.always or still_s <= 0 or _too_early(mark, still_s, ahead):
                 continue
@@ -91,11 +90,11 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
                 continue
             price = found[0] if price is None else max(price, found[0])
             buy |= found[1]
-        sated = load.thrifty and not needs and _usual_left_wh(load, standing, tick) <= 0
+        usual_wh = usual_wh_of(load, standing) - had_today(load, standing, tick.at).energy_wh if load.thrifty else inf
         if load.thrifty and price is None:
-            price = _habit(load, standing, whole_w, ahead, tick)
+            price = _habit(load, standing, usual_wh, whole_w, ahead, tick)
         firm = needs and price is not None and price >= _price_of(FIRM_SHARE, tick)
-        plans.append(Plan(price, buy, tuple(starts), whole_w, needs, firm, sated))
+        plans.append(Plan(price, buy, tuple(starts), whole_w, needs, firm, sated=not needs and usual_wh <= 0))
     return tuple(plans)
 
 
@@ -134,8 +133,9 @@ def _price(
     return (cost if buy else min(cost, _cheaper(tick))), buy
 
 
-def _habit(load: Load, standing: Standing, whole_w: float, ahead: _Ahead, tick: Tick) -> float | None:
-    """Return what a load should pay for what it usually uses in a day: it would be bought later, but never now.
+def _habit(load: Load, standing: Standing, usual_wh: float, whole_w: float, ahead: _Ahead, tick: Tick) -> float | None:
+    """Return what a load should pay for what is left of what it usually uses in a day, `usual_wh`: it would be bought
+    later, but never now.
 
     It may not be used at all, and clouds come sooner than a mean of fifteen minutes tells: so it never pays much, and
     for more than is usual next to nothing.
@@ -143,18 +143,11 @@ def _habit(load: Load, standing: Standing, whole_w: float, ahead: _Ahead, tick: 
     if done(load, standing):
         return None
     most, least = (_price_of(share, tick) for share in THRIFTY_SHARE)
-    usual_wh = _usual_left_wh(load, standing, tick)
     if usual_wh <= 0:
         return least
     wanted_wh = usual_wh + (STINT_S * whole_w / 3600 if standing.phase is ON else 0.0)
     found = _price(load, whole_w, ahead, wanted_wh, midnight(tick.wall), tick)
     return None if found is None else min(max(found[0], least), most)
-
-
-def _usual_left_wh(load: Load, standing: Standing, tick: Tick) -> float:
-    """Return what the load has yet to have today of what it usually uses."""
-    had_wh = tallied(load, standing, tick.at).energy_wh - standing.today.energy_wh
-    return (first_guess_wh(load) if standing.usual_wh is None else standing.usual_wh) - had_wh
 
 
 def _price_of(share: float, tick: Tick) -> float:
@@ -196,8 +189,7 @@ def _hours(load: Load, end: float, tick: Tick) -> _Hours:
     """Return when the load's windows are open until `end`."""
     zone = zone_of(tick.wall)
     days = range(tick.wall.toordinal() - 1, datetime.fromtimestamp(end, zone).toordinal() + 1)
-    found = (opening(window, day, zone, tick.outlook.daylight) for window in load.windows for day in days)
-    return [hours for hours in found if hours is not None]
+    return openings(load.windows, days, zone, tick.outlook.daylight)
 
 
 def _whole_w(site: Site, load: Load, standing: Standing, base_w: float) -> float:
@@ -222,9 +214,9 @@ def _latest(
             continue
         fused = Plan(full_w=_whole_w(site, load, standing, base_w))
         for mark in standing.marks:
-            if mark.need.always:
+            if mark.need.always or not counts(mark, away=away):
                 continue
-            still_s = 0.0 if away and not mark.boost else left_s(load, standing, mark, tick.at, tick.inputs, fused)
+            still_s = left_s(load, standing, mark, tick.at, tick.inputs, fused)
             if still_s > 0:
                 runs.append((mark.due, -index, still_s * (1 + MARGIN_SHARE) + MARGIN_S))
     placed: list[tuple[float, float, int]] = []

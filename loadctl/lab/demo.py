@@ -21,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loadctl.config import load as read_rules
-from loadctl.core.appliance import own_w, tallied
+from loadctl.core.appliance import had_today, own_w
 from loadctl.core.rules import Site
 from loadctl.core.values import ON, STOPPING, Outcome, Tick, Verdict
 from loadctl.drivers import Shared
@@ -72,12 +72,11 @@ class Watcher:
         for index, load in enumerate(self.site.loads):
             standing = self.outcome.state.standings[index]
             said = explain(self.site, self.outcome, self.tick, index)
-            had = tallied(load, standing, self.tick.at)
-            energy_kwh = (had.energy_wh - standing.today.energy_wh) / 1000
+            had = had_today(load, standing, self.tick.at)
             draws_w = own_w(load, standing) if standing.phase in (ON, STOPPING) else 0.0
             countdown = "" if said.next_change_s is None else span(said.next_change_s)
-            starts = str(had.starts - standing.today.starts)
-            yield load.name, standing.phase, watts(draws_w), said.sentence, countdown, f"{energy_kwh:.2f} kWh", starts
+            energy, starts = f"{had.energy_wh / 1000:.2f} kWh", str(had.starts)
+            yield load.name, standing.phase, watts(draws_w), said.sentence, countdown, energy, starts
 
 
 def picture(watcher: Watcher, home: Home, speed: float, page: str) -> Group:

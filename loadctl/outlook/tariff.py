@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from itertools import pairwise
 
-from loadctl.core.calendar import opening
+from loadctl.core.calendar import openings
 from loadctl.core.rules import Window
 from loadctl.core.values import Daylight
 
@@ -65,8 +65,7 @@ class Tariff:
 
 def _hours(rate: Rate, start: float, end: float, zone: tzinfo, daylight: Mapping[int, Daylight]) -> list[Hours]:
     first, last = (datetime.fromtimestamp(at, zone).toordinal() for at in (start, end))
-    found = (opening(window, day, zone, daylight) for window in rate.windows for day in range(first - 1, last + 2))
-    return [hours for hours in found if hours is not None]
+    return openings(rate.windows, range(first - 1, last + 2), zone, daylight)
 
 
 def _at(price: Price, hours: list[list[Hours]], at: float) -> float:

@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
@@ -20,8 +19,9 @@ from prometheus_client.metrics_core import Metric
 
 import loadctl
 from loadctl.core.appliance import tallied
+from loadctl.core.calendar import midnight
 from loadctl.core.rules import Load
-from loadctl.core.values import OFF, ON, Away, Outcome, Phase, Plan, Standing, Tick, Verdict
+from loadctl.core.values import OFF, ON, Away, Outcome, Phase, Standing, Tick, Verdict
 from loadctl.service.daemon import Daemon
 from loadctl.service.energy import Origin
 from loadctl.service.hands import mode_of, modes
@@ -254,12 +254,11 @@ def _house_values(daemon: Daemon, tick: Tick, outcome: Outcome) -> dict[str, Val
 def _expected_j(tick: Tick) -> float | None:
     """Return what the sun is expected to leave until midnight; None: nobody knows."""
     now = tick.wall.timestamp()
-    tomorrow = tick.wall.date() + timedelta(days=1)
-    midnight = datetime(tomorrow.year, tomorrow.month, tomorrow.day, tzinfo=tick.wall.tzinfo).timestamp()
-    known = [slot for slot in tick.outlook.slots if slot.surplus_w is not None and slot.start < midnight]
+    end_of_day = midnight(tick.wall)
+    known = [slot for slot in tick.outlook.slots if slot.surplus_w is not None and slot.start < end_of_day]
     if not known:
         return None
-    ends = ((slot, min(slot.start + slot.length_s, midnight)) for slot in known)
+    ends = ((slot, min(slot.start + slot.length_s, end_of_day)) for slot in known)
     return sum((slot.surplus_w or 0.0) * max(0.0, end - max(slot.start, now)) for slot, end in ends)
 
 
@@ -267,7 +266,7 @@ def _load_values(daemon: Daemon, tick: Tick, outcome: Outcome, index: int, load:
     standing, verdict = outcome.state.standings[index], outcome.verdicts[index]
     mailbox = daemon.switchboard.mailboxes.get(load.name)
     tally = tallied(load, standing, tick.at)
-    plan = outcome.state.plans[index] if outcome.state.plans else Plan()
+    plan = outcome.state.plan(index)
     prices = [price for price in (plan.price, load.worth) if price is not None]
     session = daemon.energy.sessions.get(load.name)
     follows = load.follow is not None and standing.phase is ON

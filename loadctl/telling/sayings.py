@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from math import inf, isfinite
 from typing import NamedTuple
 
-from loadctl.core.appliance import daily_left, least_w, own_w, served, tallied
-from loadctl.core.calendar import opening, zone_of
+from loadctl.core.appliance import daily_left, had_today, least_w, own_w, served
+from loadctl.core.calendar import openings, zone_of
 from loadctl.core.follow import Allowance, awaited, in_force, may_switch
 from loadctl.core.judge import spent
 from loadctl.core.needs import pressing
@@ -107,8 +107,8 @@ def _opens_at(windows: Sequence[Window], tick: Tick) -> float | None:
     zone, today = zone_of(tick.wall), tick.wall.toordinal()
     for day in range(today - 1, today + 367):
         # hours that begin before sunrise may begin before others of the evening before
-        hours = [opening(window, near, zone, tick.outlook.daylight) for window in windows for near in (day, day + 1)]
-        begins = [start for start, _ in filter(None, hours) if start > tick.wall.timestamp()]
+        hours = openings(windows, (day, day + 1), zone, tick.outlook.daylight)
+        begins = [start for start, _ in hours if start > tick.wall.timestamp()]
         if begins:
             return min(begins)
     return None
@@ -130,7 +130,7 @@ def _enough(f: Facts) -> Saying:
 
 
 def _behind(f: Facts) -> Saying:
-    had_wh = tallied(f.load, f.case.standing, f.tick.at).energy_wh - f.case.standing.today.energy_wh
+    had_wh = had_today(f.load, f.case.standing, f.tick.at).energy_wh
     ahead = [i for i in f.before if i > f.index and f.outcome.state.standings[i].phase is not OFF]
     had = f"had {spell(round(had_wh, -1), 'Wh')} today, what it usually uses"
     return Saying("waits", f"{had}; {f.others(ahead, 'who')} must have more today and goes first")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import loadctl
-from loadctl.core.appliance import own_w, tallied, used_share
+from loadctl.core.appliance import had_today, own_w, tallied, used_share
 from loadctl.core.needs import left_s, level
 from loadctl.core.rules import Clock, Load, Need
 from loadctl.core.values import OFF, ON, Away, Boost, Mark, Outcome, Standing, Tick, Verdict, Wish
@@ -97,9 +97,8 @@ def self_consumption(production_wh: float | None, export_wh: float | None) -> fl
 def _load(daemon: Daemon, today: Today, tick: Tick, outcome: Outcome, index: int, said: Explanation) -> Json:
     rule, standing = daemon.house.site.loads[index], outcome.state.standings[index]
     mailbox = daemon.switchboard.mailboxes.get(rule.name)
-    had = tallied(rule, standing, tick.at)
-    energy_wh = had.energy_wh - standing.today.energy_wh
-    sun_wh = min(energy_wh, today.sun_wh(rule.name))
+    had = had_today(rule, standing, tick.at)
+    sun_wh = min(had.energy_wh, today.sun_wh(rule.name))
     wish = next((wish for wish in tick.wishes if isinstance(wish, Wish) and wish.load == rule.name), None)
     session = daemon.energy.sessions.get(rule.name)
     change_s = None if said.next_change_s is None else round(max(0.0, said.next_change_s))
@@ -131,11 +130,11 @@ def _load(daemon: Daemon, today: Today, tick: Tick, outcome: Outcome, index: int
             if mark.boost and mark.need == wish.need
         ],
         "today": {
-            "energy_wh": _short(energy_wh),
+            "energy_wh": _short(had.energy_wh),
             "sun_wh": _short(sun_wh),
-            "grid_wh": _short(energy_wh - sun_wh),
-            "runtime_s": round(had.runtime_s - standing.today.runtime_s),
-            "starts": had.starts - standing.today.starts,
+            "grid_wh": _short(had.energy_wh - sun_wh),
+            "runtime_s": round(had.runtime_s),
+            "starts": had.starts,
         },
         "max_starts": rule.max_starts,
         "needs": [_need(rule, standing, mark, tick) for mark in standing.marks],
