@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.browser.chromium import DESKTOP, PHONE, Axe, Demo, Watched, until, watched
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Page, Route
 
 SIZES = pytest.mark.parametrize("size", [pytest.param(PHONE, id="phone"), pytest.param(DESKTOP, id="desktop")])
 
@@ -118,6 +118,24 @@ def test_who_is_not_logged_in_is_asked_first(browser: Browser, running: Demo):
         dialog.wait_for(state="detached")
         until(lambda: httpx.get(f"{running.url}api/v1/loads/car").json()["mode"] == "off")
         page.get_by_role("button", name="Log out").wait_for()
+        page.locator("[data-load=car] select").select_option("solar")
+        until(lambda: httpx.get(f"{running.url}api/v1/loads/car").json()["mode"] == "solar")
+
+
+def test_who_is_quicker_than_the_login_waits_for_it(browser: Browser, running: Demo):
+    with visit(browser, running, DESKTOP, logged_in=False, excused="Service Worker", service_workers="block") as one:
+        page = one.page
+        held: list[Route] = []
+        page.route("**/api/v1/session", lambda route: held.append(route))  # noqa: PLW0108 - it is written to
+        page.evaluate("(hash) => history.replaceState(null, '', hash)", f"#token={running.token}")
+        page.reload()
+        until(lambda: bool(page.title()) and len(held) == 1)  # the cookie is there, the session's own token is not yet
+        page.locator("[data-load=car] select").select_option("off")
+        page.wait_for_timeout(200)
+        assert not any(url.endswith("/loads/car/mode") for url in one.requests)
+        held[0].continue_()
+        until(lambda: httpx.get(f"{running.url}api/v1/loads/car").json()["mode"] == "off")
+        page.unroute("**/api/v1/session")
         page.locator("[data-load=car] select").select_option("solar")
         until(lambda: httpx.get(f"{running.url}api/v1/loads/car").json()["mode"] == "solar")
 

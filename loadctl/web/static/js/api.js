@@ -54,7 +54,10 @@ export const post = (path, body) => asOwner("POST", path, body);
 /** Put something in place; asks the person to log in where that is needed. Raises Problem. */
 export const put = (path, body) => asOwner("PUT", path, body);
 
+let learning = Promise.resolve(); // what to show with a change is told with the session: who is quicker than that waits
+
 async function asOwner(method, path, body) {
+  await learning;
   try {
     return await ask(method, path, body);
   } catch (problem) {
@@ -65,17 +68,21 @@ async function asOwner(method, path, body) {
   }
 }
 
-/** Learn anew what we may do. */
-export async function refresh() {
+async function learn() {
   Object.assign(session, await get("session"));
   session.onChange();
 }
 
-/** Log in with `{password}` or `{token}`. Raises Problem. */
-export async function login(proof) {
-  await ask("POST", "login", proof);
-  await refresh();
+function meanwhile(learned) {
+  learning = learned.catch(() => undefined); // said to who asked for it
+  return learned;
 }
+
+/** Learn anew what we may do. Raises Problem. */
+export const refresh = () => meanwhile(learn());
+
+/** Log in with `{password}` or `{token}`. Raises Problem. */
+export const login = (proof) => meanwhile(ask("POST", "login", proof).then(learn));
 
 /** Forget the session, here and there. */
 export async function logout() {
