@@ -20,7 +20,7 @@ from math import inf
 from loadctl.core.appliance import full_w, had_today, least_w
 from loadctl.core.calendar import midnight, openings, zone_of
 from loadctl.core.learn import usual_wh_of
-from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, counts, done, left_s
+from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, counts, done, left_s, wants_s
 from loadctl.core.rules import Load, Site
 from loadctl.core.terms import price_of
 from loadctl.core.values import ON, Mark, Plan, Slot, Standing, Tick
@@ -33,6 +33,8 @@ EVERYDAY_SHARE = 0.25  # of the fuse is what a house draws for long
 WORTH_A_MOVE = 0.1  # of what lies between buying and selling
 FIRM_SHARE = 0.5  # of sun: who accepts so little will have to buy the rest whatever comes
 THRIFTY_SHARE = (0.8, 0.95)  # the sun that who may be bought for later asks for: on a poor day, on a good one
+REACH_SHARE = 0.95  # of the most that the panels leave, where that is less
+LEAST_SHARE = 0.6
 
 
 # Cost per kWh; start (POSIX), negative, so that of equal costs the latest sorts first; slot; energy and its sun (Wh).
@@ -46,13 +48,15 @@ class _Ahead:
 
     now: float
     slots: Sequence[Slot]
+    reach_w: float  # the most that the sun may still leave today to who need not run; inf: others must have it
     sun_wh: list[float] = field(default_factory=list)
 
     @classmethod
-    def of(cls, tick: Tick) -> _Ahead:
-        now, slots = tick.wall.timestamp(), tick.outlook.slots
+    def of(cls, tick: Tick, *, wanted: bool) -> _Ahead:
+        now, slots, end = tick.wall.timestamp(), tick.outlook.slots, midnight(tick.wall)
         first = next((index for index, slot in enumerate(slots) if slot.start + slot.length_s > now), len(slots))
-        return cls(now, slots[first:])
+        best_w = max((slot.surplus_w or 0.0 for slot in slots[first:] if slot.start < end), default=0.0)
+        return cls(now, slots[first:], inf if wanted else max(tick.outlook.lately_w or 0.0, CAUTION * best_w))
 
     @property
     def end(self) -> float:
@@ -70,10 +74,11 @@ class _Ahead:
 
 def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float) -> tuple[Plan, ...]:
     """Return what each load should pay at most now, and when it must start. `base_w`: the house without our loads."""
-    ahead = _Ahead.of(tick)
+    pairs = list(zip(site.loads, standings, strict=True))
+    ahead = _Ahead.of(tick, wanted=any(wants_s(load, standing, tick, away=away) > 0 for load, standing in pairs))
     latest = _latest(site, standings, tick, away=away, base_w=base_w)
     plans = []
-    for load, standing, starts in zip(site.loads, standings, latest, strict=True):
+    for (load, standing), starts in zip(pairs, latest, strict=True):
         price: float | None = None
         buy = needs = False
         whole_w = _whole_w(site, load, standing, base_w)
@@ -138,11 +143,13 @@ def _habit(load: Load, standing: Standing, usual_wh: float, whole_w: float, ahea
     later, but never now.
 
     It may not be used at all, and clouds come sooner than a mean of fifteen minutes tells: so it never pays much, and
-    for more than is usual next to nothing.
+    for more than is usual next to nothing. Where the sun never covers so much it makes do with what it reaches.
     """
     if done(load, standing):
         return None
-    most, least = (_price_of(share, tick) for share in THRIFTY_SHARE)
+    poor, good = THRIFTY_SHARE
+    most = _price_of(min(max(REACH_SHARE * ahead.reach_w / whole_w, LEAST_SHARE), poor), tick)
+    least = _price_of(good, tick)
     if usual_wh <= 0:
         return least
     wanted_wh = usual_wh + (STINT_S * whole_w / 3600 if standing.phase is ON else 0.0)

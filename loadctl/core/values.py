@@ -244,7 +244,8 @@ class Slot:
 
 @each_tick(frozen=True, slots=True)
 class Outlook:
-    """What is expected: prices now, `slots` from now on in order, daylight by the ordinal of the day.
+    """What is expected: prices now, `slots` from now on in order, daylight by the ordinal of the day; and what the sun
+    left in the best minute of the last hours, `lately_w`.
 
     None of it is needed to be right: without any outlook needs are met all the same.
     """
@@ -253,6 +254,7 @@ class Outlook:
     export_price: float = 0.08
     slots: tuple[Slot, ...] = ()
     daylight: Mapping[int, Daylight] = field(default_factory=dict)
+    lately_w: float | None = None
 
 
 NO_OUTLOOK = Outlook()

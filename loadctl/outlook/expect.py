@@ -72,13 +72,13 @@ class Expectation:
     _ahead_s: list[float] = field(default_factory=list)
     _usual: list[float] = field(default_factory=list)
 
-    def note(self, wall: datetime, pv_w: float | None, base_w: float | None, now: float | None = None) -> None:
+    def note(self, wall: datetime, pv_w: float | None, base_w: float, now: float | None = None) -> None:
         """Take in a reading: what the panels give and what the house draws without our loads. `now`: POSIX of `wall`.
 
         Where nobody measures the panels `pv_w` is None and `base_w` is what the house would take from the grid without
         our loads: negative while it would export.
         """
-        if base_w is None or wall.year < NEVER_SET_YEAR:
+        if wall.year < NEVER_SET_YEAR:
             return
         at = wall.timestamp() if now is None else now
         if not self._start <= at < self._start + SLOT_S:

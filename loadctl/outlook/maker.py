@@ -12,11 +12,11 @@ from loadctl.core.values import Daylight, Input, Outlook, Sample, Slot
 from loadctl.each_tick import replace
 from loadctl.outlook.expect import Expectation, Forecast
 from loadctl.outlook.habit import SLOT_S, Habit, clock_slot
+from loadctl.outlook.lately import MINUTE_S, Lately
 from loadctl.outlook.sun import Location, daylight
 from loadctl.outlook.tariff import Price, Tariff
 
 AHEAD_S = 36 * 3600.0
-MINUTE_S = 60.0
 # A price that an input tells: so far ahead a third is left of what is unusual about it now.
 PRICE_RETURN_S = 6 * 3600.0
 # Where nobody knows the place: a latitude at which many houses with panels stand, and the longitude of the clock.
@@ -57,6 +57,7 @@ class OutlookMaker:
     forecast: Forecast | None = None
     span: tuple[float, float] = (inf, -inf)  # POSIX: prices and daylight are the same from when to when
     _expectation: Expectation = field(init=False)
+    _lately: Lately = field(default_factory=Lately)
     _buy: _Told = field(init=False)
     _sell: _Told = field(init=False)
     _told: tuple[_Told, ...] = field(init=False)
@@ -95,7 +96,10 @@ class OutlookMaker:
             base_w = load_w - own_w
         elif grid_w is not None:
             base_w = grid_w + (pv_w or 0.0) + (battery_w or 0.0) - own_w
+        if base_w is None:
+            return
         self._expectation.note(wall, pv_w, base_w, now)
+        self._lately.note(now, (pv_w or 0.0) - base_w)
 
     def outlook(self, wall: datetime, inputs: Mapping[str, Input], at: float) -> Outlook:
         """Return what is expected at `wall`; the same object until a minute or a price is over.
@@ -119,7 +123,13 @@ class OutlookMaker:
         self._from, self._until = max(here, slot.start), min(here + MINUTE_S, end)
         self.span = slot.start, end
         first = replace(slot, start=self._from, length_s=end - self._from)
-        self._made = Outlook(slot.import_price, slot.export_price, (first, *self._slots[1:]), self._daylight)
+        self._made = Outlook(
+            slot.import_price,
+            slot.export_price,
+            (first, *self._slots[1:]),
+            self._daylight,
+            self._lately.best_w(now),
+        )
         return self._made
 
     def dump(self) -> dict[str, Any]:

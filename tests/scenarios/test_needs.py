@@ -53,9 +53,16 @@ def began(bench: Bench, name: str = "boiler") -> list[datetime]:
 
 
 def expects(
-    bench: Bench, watts: list[float | None], prices: dict[int, float] | None = None, every: float = HOUR
+    bench: Bench,
+    watts: list[float | None],
+    prices: dict[int, float] | None = None,
+    every: float = HOUR,
+    lately_w: float | None = None,
 ) -> Bench:
-    """Let so much sun be expected hour by hour; `prices` of single hours, 0.30 in the others."""
+    """Let so much sun be expected hour by hour; `prices` of single hours, 0.30 in the others.
+
+    `lately_w`: what it left at best of late.
+    """
     hours = [
         Slot(NOON.timestamp() + every * index, every, sun_w, (prices or {}).get(index, 0.30), 0.08)
         for index, sun_w in enumerate(watts)
@@ -63,7 +70,7 @@ def expects(
 
     def outlook(wall: datetime) -> Outlook:
         ahead = tuple(slot for slot in hours if slot.start + slot.length_s > wall.timestamp())
-        return Outlook(ahead[0].import_price if ahead else 0.30, 0.08, ahead)
+        return Outlook(ahead[0].import_price if ahead else 0.30, 0.08, ahead, lately_w=lately_w)
 
     bench.outlook = outlook
     bench.every_s, bench.polls_s = 10.0, 10.0

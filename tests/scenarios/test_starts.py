@@ -11,6 +11,7 @@ from loadctl.core.rules import Clock, Need, Site
 from loadctl.core.values import OFF, ON, Verdict
 from tests.house import NOON
 from tests.scenarios.bench import BOILER, Bench
+from tests.scenarios.test_needs import expects
 
 
 @pytest.mark.parametrize(("short_w", "at_most_s"), [(200.0, 211.0), (700.0, 61.0), (1400.0, 31.0)])
@@ -58,3 +59,24 @@ def test_a_run_that_could_not_be_begun_again_goes_on_until_its_need_is_met():
     bench.free(0.0, 3000)
     assert bench.phase("boiler") is OFF
     assert bench.state.standings[0].needs_missed == 0
+
+
+@pytest.mark.parametrize(
+    ("lately_w", "asks_w"),
+    [(2400.0, 1600.0), (1500.0, 1425.0), (1000.0, 1200.0), (None, 1200.0)],
+    ids=["enough now and then", "never so much", "never three fifths", "nothing known"],
+)
+def test_on_panels_that_never_give_so_much_a_load_asks_for_what_they_reach(lately_w, asks_w):
+    tank = replace(BOILER, start_w=2000.0, stop_import_w=200.0, stop_for_s=60.0, thrifty=True)
+    bench = expects(Bench(Site((tank,))), [900.0] * 10, lately_w=lately_w)
+    bench.free(asks_w - 20.0, 1800)
+    assert bench.phase("boiler") is OFF
+    bench.free(asks_w + 20.0, 200)
+    assert bench.phase("boiler") is ON
+
+
+def test_while_better_sun_is_expected_nobody_makes_do_with_little():
+    tank = replace(BOILER, start_w=2000.0, stop_import_w=200.0, stop_for_s=60.0, thrifty=True)
+    bench = expects(Bench(Site((tank,))), [900.0, 900.0, 2000.0, 900.0], lately_w=1500.0)
+    bench.free(1580.0, 3600)
+    assert bench.phase("boiler") is OFF
