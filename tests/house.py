@@ -183,13 +183,13 @@ class Appliance:
     @property
     def nominal_w(self) -> float:
         """What it draws when it does, once warmed up."""
-        return self.takes_w(self.limit_w)
+        return self.takes_w(self.limit_w, self.phases)
 
-    def takes_w(self, limit_w: float) -> float:
-        """Return what it draws when it may draw so much."""
+    def takes_w(self, limit_w: float, phases: int | None = None) -> float:
+        """Return what it draws when it may draw so much, on so many phases."""
         if self.load.follow is None:
             return self.load.power_w * self.device.factor
-        share = min(1.0, self.device.uses / self.phases) if self.phases else 1.0
+        share = min(1.0, self.device.uses / phases) if phases else 1.0
         return min(limit_w * share, self.device.takes_w) * self.device.factor
 
     @property

@@ -67,7 +67,7 @@ def settings(load: Load, standing: Standing, sight: Sight, may: Allowance) -> Se
     if follow is None:
         return None
     range_, draws_w = in_force(load, standing), own_w(load, standing)
-    set_w = standing.target_w or range_.least_w
+    set_w = standing.target_w or max(range_.least_w, draws_w)  # found on: it has not told yet what it is set to
     scale = set_w / draws_w if draws_w > set_w else 1.0  # where the voltage is high it draws more than it is set to
     cap_w = may.cap_w * scale
     if standing.shown_at is not None and may.all_in:

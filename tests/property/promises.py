@@ -176,7 +176,8 @@ def one_taker(house: House, give_w: float = 1.0) -> list[str]:
             rises = sets_anew and command.watts > told_w.get(index, command.watts)
             if sample and (verdict is Verdict.START or (verdict in RUNS_ON_SURPLUS and rises)):
                 left_w = _left_for(house, moment, sample, index, seen, told_w)
-                need_w = load.start_w if verdict is Verdict.START else house.appliances[index].takes_w(command.watts)
+                takes_w = house.appliances[index].takes_w(command.watts, command.phases)
+                need_w = load.start_w if verdict is Verdict.START else takes_w
                 if left_w < need_w - give_w:
                     broken.append(f"{moment.tick.at:g}: {verdict} takes {need_w:g} W for {load.name}, {left_w:g} W are")
             told_w[index] = command.watts
@@ -216,7 +217,9 @@ def _will_draw_w(appliance: Appliance, at: float, told_w: float | None) -> float
     """Return what an appliance draws, or is about to: with a range of power as it was told."""
     if appliance.load.follow is None:
         return min(appliance.nominal_w, appliance.load.power_w)
-    return max(appliance.draw_at(at), 0.0 if told_w is None else min(appliance.takes_w(told_w), told_w))
+    return max(
+        appliance.draw_at(at), 0.0 if told_w is None else min(appliance.takes_w(told_w, appliance.phases), told_w)
+    )
 
 
 def fuse(house: House, give_w: float = 1.0) -> list[str]:

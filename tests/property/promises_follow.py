@@ -116,7 +116,9 @@ def _above_least(appliance: Appliance, at: float) -> bool:
     if load.follow is None:
         return False
     one = next((one for one in load.follow.ranges if one.phases == appliance.phases), load.follow.ranges[0])
-    return appliance.draw_at(at) > appliance.takes_w(one.least_w) + appliance.takes_w(one.step_w)
+    return appliance.draw_at(at) > sum(
+        appliance.takes_w(watts, appliance.phases) for watts in (one.least_w, one.step_w)
+    )
 
 
 FOLLOWS = (settable, paced, phases_rest)

@@ -129,6 +129,8 @@ def loads(draw: st.DrawFn, name: str, meter: MeterModel, *, plain: bool = False,
             mode=draw(st.sampled_from((*[Mode.SOLAR] * 9, *Mode))),
             worth=draw(st.sampled_from((None, None, 0.0, 0.07, 0.2, 0.5))),
         )
+        if follow is None and draw(st.sampled_from((False, False, True))):  # its owner said nothing of all this
+            rule = replace(rule, thrifty=True, needs=(), worth=None)
     if plain:
         return rule
     return replace(

@@ -377,6 +377,15 @@ def test_the_fuse_throttles_a_car_that_a_hand_has_set():
     assert bench.draws_w("wallbox") <= 2990.0
 
 
+def test_the_fuse_throttles_a_car_that_is_found_charging():
+    bench = Bench(Site((WALLBOX,), max_import_w=3000.0))
+    bench.on["wallbox"] = True
+    bench.plugs["wallbox"].set_w, bench.plugs["wallbox"].phases = 3680.0, 1
+    bench.mail = [bench.look("wallbox")]
+    bench.free(-1000.0)
+    assert set_to(bench) == [(1.0, 1380.0)], "with the first reading"
+
+
 def test_the_fuse_holds_though_a_high_voltage_makes_it_draw_more_than_it_was_set_to():
     bench = mode(Bench(Site((WALLBOX,), max_import_w=3800.0)), Mode.FAST)
     bench.volts = 242.0
