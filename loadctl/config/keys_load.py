@@ -274,7 +274,7 @@ class LoadKeys:
     start: Annotated[Start | None, Field(examples=["1.5 kW for 1 min", "70 %"])] = None
     """When to switch on: the power that must be free, or the part of its power; default: when all its (least) power is
     free for 1 min; what only switches, and has no `stop`, `need` or `worth` either, takes four fifths of it on a dull
-    day, and three where the panels never leave more."""
+    day, and three while the sun leaves no more."""
     stop: Annotated[Stop | None, Field(examples=["import 800 W for 2 min"])] = None
     """When to switch off; default: when it costs 100 W or a tenth of its (least) power more than was accepted at the
     start, for 2 min (cars 3 min); what asks for four fifths of sun stops when it has less: soon if much is

@@ -20,8 +20,8 @@ from math import inf
 from loadctl.core.appliance import full_w, had_today, least_w
 from loadctl.core.calendar import midnight, openings, zone_of
 from loadctl.core.learn import usual_wh_of
-from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, counts, done, left_s, wants_s
-from loadctl.core.rules import Load, Site
+from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, counts, done, left_s
+from loadctl.core.rules import Load, Mode, Site
 from loadctl.core.terms import price_of
 from loadctl.core.values import ON, Mark, Plan, Slot, Standing, Tick
 
@@ -33,7 +33,7 @@ EVERYDAY_SHARE = 0.25  # of the fuse is what a house draws for long
 WORTH_A_MOVE = 0.1  # of what lies between buying and selling
 FIRM_SHARE = 0.5  # of sun: who accepts so little will have to buy the rest whatever comes
 THRIFTY_SHARE = (0.8, 0.95)  # the sun that who may be bought for later asks for: on a poor day, on a good one
-REACH_SHARE = 0.95  # of the most that the panels leave, where that is less
+REACH_SHARE = 0.95  # of the most that the sun leaves, while that is less
 LEAST_SHARE = 0.6
 
 
@@ -48,15 +48,16 @@ class _Ahead:
 
     now: float
     slots: Sequence[Slot]
-    reach_w: float  # the most that the sun may still leave today to who need not run; inf: others must have it
+    reach_w: float  # the most that the sun may still leave today; inf: nobody knows
     sun_wh: list[float] = field(default_factory=list)
 
     @classmethod
-    def of(cls, tick: Tick, *, wanted: bool) -> _Ahead:
+    def of(cls, tick: Tick) -> _Ahead:
         now, slots, end = tick.wall.timestamp(), tick.outlook.slots, midnight(tick.wall)
         first = next((index for index, slot in enumerate(slots) if slot.start + slot.length_s > now), len(slots))
         best_w = max((slot.surplus_w or 0.0 for slot in slots[first:] if slot.start < end), default=0.0)
-        return cls(now, slots[first:], inf if wanted else max(tick.outlook.lately_w or 0.0, CAUTION * best_w))
+        lately_w = tick.outlook.lately_w
+        return cls(now, slots[first:], inf if lately_w is None else max(lately_w, CAUTION * best_w))
 
     @property
     def end(self) -> float:
@@ -75,7 +76,9 @@ class _Ahead:
 def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float) -> tuple[Plan, ...]:
     """Return what each load should pay at most now, and when it must start. `base_w`: the house without our loads."""
     pairs = list(zip(site.loads, standings, strict=True))
-    ahead = _Ahead.of(tick, wanted=any(wants_s(load, standing, tick, away=away) > 0 for load, standing in pairs))
+    ahead = _Ahead.of(tick)
+    if any(_must_run(load, standing, ahead, tick, away=away) for load, standing in pairs):
+        ahead.reach_w = inf  # who need not run leaves a poor sun to who must
     latest = _latest(site, standings, tick, away=away, base_w=base_w)
     plans = []
     for (load, standing), starts in zip(pairs, latest, strict=True):
@@ -101,6 +104,14 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
         firm = needs and price is not None and price >= _price_of(FIRM_SHARE, tick)
         plans.append(Plan(price, buy, tuple(starts), whole_w, needs, firm, sated=not needs and usual_wh <= 0))
     return tuple(plans)
+
+
+def _must_run(load: Load, standing: Standing, ahead: _Ahead, tick: Tick, *, away: bool) -> bool:
+    """Tell whether the load could run for a need whose deadline is in sight."""
+    if not standing.available or load.mode is Mode.OFF or done(load, standing):
+        return False
+    near = (mark for mark in standing.marks if mark.due <= ahead.end and counts(mark, away=away))
+    return any(left_s(load, standing, mark, tick.at, tick.inputs) > 0 for mark in near)
 
 
 def _too_early(mark: Mark, still_s: float, ahead: _Ahead) -> bool:
@@ -143,7 +154,7 @@ def _habit(load: Load, standing: Standing, usual_wh: float, whole_w: float, ahea
     later, but never now.
 
     It may not be used at all, and clouds come sooner than a mean of fifteen minutes tells: so it never pays much, and
-    for more than is usual next to nothing. Where the sun never covers so much it makes do with what it reaches.
+    for more than is usual next to nothing. While the sun does not leave that much it makes do with what it leaves.
     """
     if done(load, standing):
         return None

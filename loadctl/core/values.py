@@ -245,7 +245,7 @@ class Slot:
 @each_tick(frozen=True, slots=True)
 class Outlook:
     """What is expected: prices now, `slots` from now on in order, daylight by the ordinal of the day; and what the sun
-    left in the best minute of the last hours, `lately_w`.
+    left at best, for some minutes of the last hours, `lately_w`.
 
     None of it is needed to be right: without any outlook needs are met all the same.
     """

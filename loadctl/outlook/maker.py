@@ -12,11 +12,12 @@ from loadctl.core.values import Daylight, Input, Outlook, Sample, Slot
 from loadctl.each_tick import replace
 from loadctl.outlook.expect import Expectation, Forecast
 from loadctl.outlook.habit import SLOT_S, Habit, clock_slot
-from loadctl.outlook.lately import MINUTE_S, Lately
+from loadctl.outlook.lately import Lately
 from loadctl.outlook.sun import Location, daylight
 from loadctl.outlook.tariff import Price, Tariff
 
 AHEAD_S = 36 * 3600.0
+MINUTE_S = 60.0
 # A price that an input tells: so far ahead a third is left of what is unusual about it now.
 PRICE_RETURN_S = 6 * 3600.0
 # Where nobody knows the place: a latitude at which many houses with panels stand, and the longitude of the clock.

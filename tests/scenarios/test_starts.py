@@ -7,11 +7,13 @@ from datetime import time
 
 import pytest
 
-from loadctl.core.rules import Clock, Need, Site
+from loadctl.core.rules import Clock, Mode, Need, Site
 from loadctl.core.values import OFF, ON, Verdict
 from tests.house import NOON
-from tests.scenarios.bench import BOILER, Bench
+from tests.scenarios.bench import BOILER, CAR, Bench
 from tests.scenarios.test_needs import expects
+
+MUST = Need(Clock(time(18)), runtime_s=600.0)
 
 
 @pytest.mark.parametrize(("short_w", "at_most_s"), [(200.0, 211.0), (700.0, 61.0), (1400.0, 31.0)])
@@ -63,7 +65,7 @@ def test_a_run_that_could_not_be_begun_again_goes_on_until_its_need_is_met():
 
 @pytest.mark.parametrize(
     ("lately_w", "asks_w"),
-    [(2400.0, 1600.0), (1500.0, 1425.0), (1000.0, 1200.0), (None, 1200.0)],
+    [(2400.0, 1600.0), (1500.0, 1425.0), (1000.0, 1200.0), (None, 1600.0)],
     ids=["enough now and then", "never so much", "never three fifths", "nothing known"],
 )
 def test_on_panels_that_never_give_so_much_a_load_asks_for_what_they_reach(lately_w, asks_w):
@@ -72,6 +74,32 @@ def test_on_panels_that_never_give_so_much_a_load_asks_for_what_they_reach(latel
     bench.free(asks_w - 20.0, 1800)
     assert bench.phase("boiler") is OFF
     bench.free(asks_w + 20.0, 200)
+    assert bench.phase("boiler") is ON
+
+
+@pytest.mark.parametrize(
+    ("car", "starts"),
+    [
+        (replace(CAR, needs=(MUST,)), False),
+        (replace(CAR, needs=(replace(MUST, days=frozenset({(NOON.weekday() + 4) % 7})),)), True),
+        (replace(CAR, needs=(MUST,), mode=Mode.OFF), True),
+        (CAR, True),
+    ],
+    ids=["who must run today", "in four days", "switched off", "who need not run"],
+)
+def test_a_poor_sun_is_left_to_who_must_run(car, starts):
+    tank = replace(BOILER, start_w=2000.0, stop_import_w=200.0, stop_for_s=60.0, thrifty=True)
+    bench = expects(Bench(Site((tank, replace(car, power_w=4000.0, start_w=4000.0)))), [900.0] * 40, lately_w=1500.0)
+    bench.free(1480.0, 900)
+    assert (bench.phase("boiler") is ON) is starts
+
+
+def test_a_car_that_is_not_there_must_not_run():
+    tank = replace(BOILER, start_w=2000.0, stop_import_w=200.0, stop_for_s=60.0, thrifty=True)
+    car = replace(CAR, power_w=4000.0, start_w=4000.0, needs=(MUST,))
+    bench = expects(Bench(Site((tank, car))), [900.0] * 40, lately_w=1500.0)
+    bench.plugs["car"].connected = False
+    bench.free(1480.0, 900)
     assert bench.phase("boiler") is ON
 
 

@@ -54,10 +54,11 @@ export const post = (path, body) => asOwner("POST", path, body);
 /** Put something in place; asks the person to log in where that is needed. Raises Problem. */
 export const put = (path, body) => asOwner("PUT", path, body);
 
+const PATIENCE_MS = 3000;
 let learning = Promise.resolve(); // what to show with a change is told with the session: who is quicker than that waits
 
 async function asOwner(method, path, body) {
-  await learning;
+  await Promise.race([learning, new Promise((go) => setTimeout(go, PATIENCE_MS))]);
   try {
     return await ask(method, path, body);
   } catch (problem) {
@@ -74,7 +75,7 @@ async function learn() {
 }
 
 function meanwhile(learned) {
-  learning = learned.catch(() => undefined); // said to who asked for it
+  learning = Promise.all([learning, learned.catch(() => undefined)]); // what went wrong is said to who asked for it
   return learned;
 }
 
