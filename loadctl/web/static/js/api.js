@@ -54,7 +54,7 @@ export const post = (path, body) => asOwner("POST", path, body);
 /** Put something in place; asks the person to log in where that is needed. Raises Problem. */
 export const put = (path, body) => asOwner("PUT", path, body);
 
-const PATIENCE_MS = 3000;
+const PATIENCE_MS = 5000;
 let learning = Promise.resolve(); // what to show with a change is told with the session: who is quicker than that waits
 
 async function asOwner(method, path, body) {
