@@ -185,7 +185,7 @@ class Appliance:
         """What it draws when it does, once warmed up."""
         return self.takes_w(self.limit_w, self.phases)
 
-    def takes_w(self, limit_w: float, phases: int | None = None) -> float:
+    def takes_w(self, limit_w: float, phases: int | None) -> float:
         """Return what it draws when it may draw so much, on so many phases."""
         if self.load.follow is None:
             return self.load.power_w * self.device.factor

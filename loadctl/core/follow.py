@@ -67,7 +67,7 @@ def settings(load: Load, standing: Standing, sight: Sight, may: Allowance) -> Se
     if follow is None:
         return None
     range_, draws_w = in_force(load, standing), own_w(load, standing)
-    set_w = standing.target_w or max(range_.least_w, draws_w)  # found on: it has not told yet what it is set to
+    set_w = _set_w(range_, standing, draws_w)
     scale = set_w / draws_w if draws_w > set_w else 1.0  # where the voltage is high it draws more than it is set to
     cap_w = may.cap_w * scale
     if standing.shown_at is not None and may.all_in:
@@ -137,11 +137,15 @@ def appetite_w(load: Load, standing: Standing, at: float) -> float:
     if load.follow is None:
         return 0.0
     range_, draws_w = in_force(load, standing), own_w(load, standing)
-    set_w = standing.target_w or range_.least_w
     if standing.modest_until is not None:
         return 0.0
     most = load.follow.ranges[-1] if may_switch(load.follow, standing, at) else range_
-    return max(0.0, _as_used(most, standing).most_w - max(set_w, draws_w))
+    return max(0.0, _as_used(most, standing).most_w - max(_set_w(range_, standing, draws_w), draws_w))
+
+
+def _set_w(range_: Range, standing: Standing, draws_w: float) -> float:
+    """Return what a running load is set to; what was found on has not told it yet, so it may draw what it does."""
+    return standing.target_w or max(range_.least_w, draws_w)
 
 
 def fair_w(ranges: Sequence[Range], total_w: float) -> list[float]:

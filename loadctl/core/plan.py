@@ -40,6 +40,7 @@ LEAST_SHARE = 0.6
 # Cost per kWh; start (POSIX), negative, so that of equal costs the latest sorts first; slot; energy and its sun (Wh).
 _Offer = tuple[float, float, int, float, float]
 _Hours = list[tuple[float, float]]  # POSIX, from when to when
+_Starts = list[tuple[float, float]]  # POSIX, by when a need must be met and when it must start for that
 
 
 @dataclass(slots=True)
@@ -75,13 +76,13 @@ class _Ahead:
 
 def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float) -> tuple[Plan, ...]:
     """Return what each load should pay at most now, and when it must start. `base_w`: the house without our loads."""
-    pairs = list(zip(site.loads, standings, strict=True))
-    ahead = _Ahead.of(tick)
-    if any(_must_run(load, standing, ahead, tick, away=away) for load, standing in pairs):
-        ahead.reach_w = inf  # who need not run leaves a poor sun to who must
     latest = _latest(site, standings, tick, away=away, base_w=base_w)
+    rows = list(zip(site.loads, standings, latest, strict=True))
+    ahead = _Ahead.of(tick)
+    if any(_must_run(load, standing, starts, ahead) for load, standing, starts in rows):
+        ahead.reach_w = inf  # who need not run leaves a poor sun to who must
     plans = []
-    for (load, standing), starts in zip(pairs, latest, strict=True):
+    for load, standing, starts in rows:
         price: float | None = None
         buy = needs = False
         whole_w = _whole_w(site, load, standing, base_w)
@@ -106,12 +107,10 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
     return tuple(plans)
 
 
-def _must_run(load: Load, standing: Standing, ahead: _Ahead, tick: Tick, *, away: bool) -> bool:
+def _must_run(load: Load, standing: Standing, starts: _Starts, ahead: _Ahead) -> bool:
     """Tell whether the load could run for a need whose deadline is in sight."""
-    if not standing.available or load.mode is Mode.OFF or done(load, standing):
-        return False
-    near = (mark for mark in standing.marks if mark.due <= ahead.end and counts(mark, away=away))
-    return any(left_s(load, standing, mark, tick.at, tick.inputs) > 0 for mark in near)
+    could = standing.available and load.mode is not Mode.OFF and not done(load, standing)
+    return could and any(due <= ahead.end for due, _ in starts)
 
 
 def _too_early(mark: Mark, still_s: float, ahead: _Ahead) -> bool:
@@ -218,14 +217,12 @@ def _whole_w(site: Site, load: Load, standing: Standing, base_w: float) -> float
     return max(min(full_w(load, standing), site.max_import_w - house_w), min(least_w(load), full_w(load, standing)))
 
 
-def _latest(
-    site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float
-) -> list[list[tuple[float, float]]]:
+def _latest(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float) -> list[_Starts]:
     """Return for each load, by deadline, when it must start so that all needs are met under the fuse.
 
     Each run is put as late as it goes before those that it cannot run beside, the last deadline first (POSIX).
     """
-    latest: list[list[tuple[float, float]]] = [[] for _ in site.loads]
+    latest: list[_Starts] = [[] for _ in site.loads]
     runs = []
     for index, (load, standing) in enumerate(zip(site.loads, standings, strict=True)):
         if not standing.marks:

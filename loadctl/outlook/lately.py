@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from math import inf
 
@@ -14,7 +13,7 @@ LATELY_S = 2 * 3600.0
 class Lately:
     """What was there without a break for two minutes, within the last two hours. `note` it each reading."""
 
-    _found: deque[tuple[float, float]] = field(default_factory=deque)  # since when (POSIX), the least W
+    _found: list[tuple[float, float]] = field(default_factory=list)  # since when (POSIX), the least W
     _start: float = 0.0  # of the two minutes under way
     _least_w: float = inf
 
@@ -28,6 +27,5 @@ class Lately:
 
     def best_w(self, now: float) -> float | None:
         """Return the most that lasted; None: nothing was seen. What is later than `now` a clock had wrong."""
-        while self._found and self._found[0][0] < now - LATELY_S:
-            self._found.popleft()
-        return max((least_w for since, least_w in self._found if now - LATELY_S <= since <= now), default=None)
+        self._found = [each for each in self._found if now - LATELY_S <= each[0] <= now]
+        return max((least_w for _, least_w in self._found), default=None)

@@ -13,6 +13,7 @@ from tests.house import NOON
 from tests.scenarios.bench import BOILER, CAR, Bench
 from tests.scenarios.test_needs import expects
 
+TANK = replace(BOILER, start_w=2000.0, stop_import_w=200.0, stop_for_s=60.0, thrifty=True)
 MUST = Need(Clock(time(18)), runtime_s=600.0)
 
 
@@ -69,8 +70,7 @@ def test_a_run_that_could_not_be_begun_again_goes_on_until_its_need_is_met():
     ids=["enough now and then", "never so much", "never three fifths", "nothing known"],
 )
 def test_on_panels_that_never_give_so_much_a_load_asks_for_what_they_reach(lately_w, asks_w):
-    tank = replace(BOILER, start_w=2000.0, stop_import_w=200.0, stop_for_s=60.0, thrifty=True)
-    bench = expects(Bench(Site((tank,))), [900.0] * 10, lately_w=lately_w)
+    bench = expects(Bench(Site((TANK,))), [900.0] * 10, lately_w=lately_w)
     bench.free(asks_w - 20.0, 1800)
     assert bench.phase("boiler") is OFF
     bench.free(asks_w + 20.0, 200)
@@ -88,23 +88,20 @@ def test_on_panels_that_never_give_so_much_a_load_asks_for_what_they_reach(latel
     ids=["who must run today", "in four days", "switched off", "who need not run"],
 )
 def test_a_poor_sun_is_left_to_who_must_run(car, starts):
-    tank = replace(BOILER, start_w=2000.0, stop_import_w=200.0, stop_for_s=60.0, thrifty=True)
-    bench = expects(Bench(Site((tank, replace(car, power_w=4000.0, start_w=4000.0)))), [900.0] * 40, lately_w=1500.0)
+    bench = expects(Bench(Site((TANK, replace(car, power_w=4000.0, start_w=4000.0)))), [900.0] * 40, lately_w=1500.0)
     bench.free(1480.0, 900)
     assert (bench.phase("boiler") is ON) is starts
 
 
 def test_a_car_that_is_not_there_must_not_run():
-    tank = replace(BOILER, start_w=2000.0, stop_import_w=200.0, stop_for_s=60.0, thrifty=True)
     car = replace(CAR, power_w=4000.0, start_w=4000.0, needs=(MUST,))
-    bench = expects(Bench(Site((tank, car))), [900.0] * 40, lately_w=1500.0)
+    bench = expects(Bench(Site((TANK, car))), [900.0] * 40, lately_w=1500.0)
     bench.plugs["car"].connected = False
     bench.free(1480.0, 900)
     assert bench.phase("boiler") is ON
 
 
 def test_while_better_sun_is_expected_nobody_makes_do_with_little():
-    tank = replace(BOILER, start_w=2000.0, stop_import_w=200.0, stop_for_s=60.0, thrifty=True)
-    bench = expects(Bench(Site((tank,))), [900.0, 900.0, 2000.0, 900.0], lately_w=1500.0)
+    bench = expects(Bench(Site((TANK,))), [900.0, 900.0, 2000.0, 900.0], lately_w=1500.0)
     bench.free(1580.0, 3600)
     assert bench.phase("boiler") is OFF
