@@ -95,6 +95,8 @@ async def test_the_foreign_client_sets_current_phases_and_pause() -> None:
     assert (status["car_state"], status["ampere"], status["energy"]["power"]["total"]) == ("Complete", None, 0)
 
 
+# It does not read what comes with a refusal; whether that is there already when it lets go is a matter of chance.
+@pytest.mark.filterwarnings("ignore:Unclosed connection:ResourceWarning")
 async def test_the_foreign_client_is_told_of_refusals_and_of_an_api_that_is_off() -> None:
     clock = Clock()
     box = EmulatedGoE(plugged(clock), clock=clock)

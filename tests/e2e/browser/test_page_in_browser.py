@@ -87,6 +87,7 @@ def test_the_line_breaks_and_comes_back(browser: Browser):
     with canned() as house, visit(browser, house, excused=UNREACHABLE) as one:
         lost = one.page.locator("#lost")
         assert lost.is_hidden()
+        one.page.evaluate("navigator.serviceWorker.ready.then(() => true)")  # else its script could be cut off
         house.close()
         lost.wait_for()
         assert re.search(r"No connection to loadctl since \d\d:\d\d", lost.inner_text())
