@@ -17,7 +17,6 @@ from loadctl.core.calendar import midnight, openings, zone_of
 from loadctl.core.conditions import names
 from loadctl.core.judge import A_MOMENT_S
 from loadctl.core.needs import left_s, margin_s
-from loadctl.core.plan import EVERY_S
 from loadctl.core.rules import Load, Site
 from loadctl.core.step import step as think
 from loadctl.core.values import (
@@ -53,13 +52,14 @@ class Hold(NamedTuple):
 class Calm(NamedTuple):
     """What was decided, and for which ticks it is decided again: readings from `low_w` to `high_w`, before `until`.
 
-    `holds`: what goes on meanwhile.
+    `turn`: when time alone could change something, a new plan apart. `holds`: what goes on meanwhile.
     """
 
     low_w: float
     high_w: float
     clock: float  # the wall clock's lead on the monotonic one: when somebody sets it, all hours are others
     until: float
+    turn: float
     grid_w: float
     battery_w: float | None
     soc_pct: float | None
@@ -137,7 +137,7 @@ def lived(state: State, calm: Calm, read_at: float, every_s: float) -> State | N
         sample_at=read_at,
         day=state.day,
         plans=state.plans,
-        planned_at=state.planned_at,
+        planned_until=state.planned_until,
         calm=calm,
     )
 
@@ -181,10 +181,23 @@ def _calmed(site: Site, state: State, tick: Tick, outcome: Outcome) -> Outcome:
                 return grid_w + probe_w
         return grid_w
 
-    if _wide(state, sample, calm):
-        planned = replace(state, planned_at=after.planned_at)  # the plans are the same
+    before = state.calm
+    if before is not None and _alike(before, calm, tick.at, sample):
+        calm = calm._replace(low_w=before.low_w, high_w=before.high_w)
+    elif _wide(state, sample, calm):
+        planned = replace(state, planned_until=after.planned_until)  # the plans are the same
         calm = calm._replace(low_w=reach_w(-FAR_W, -NEAR_W), high_w=reach_w(FAR_W, NEAR_W))
     return outcome._replace(state=replace(after, calm=calm))
+
+
+def _alike(one: Calm, other: Calm, at: float, sample: Sample) -> bool:
+    """Tell whether `one` would cover what `other` found, had only the plan not been over, which is the same again."""
+    same = one.wishes is other.wishes and one.asks == other.asks and one.inputs is other.inputs
+    if not same or one.verdicts != other.verdicts or one.holds != other.holds or one.generator is not other.generator:
+        return False
+    if one.outlook is not None and (other.outlook is None or not _same_prices(one.outlook, other.outlook)):
+        return False
+    return covers(one._replace(until=one.turn), at, at + other.clock, other.grid_w, sample)
 
 
 def _wide(before: State, sample: Sample, calm: Calm) -> bool:
@@ -206,11 +219,13 @@ def _calm(site: Site, tick: Tick, sample: Sample, outcome: Outcome, holds: tuple
     asks = _asked(site, state)
     pairs = zip(site.loads, state.standings, strict=True)
     priced = any(load.worth is not None or load.thrifty or standing.marks for load, standing in pairs)
+    turn = min(moment for moment in _turns(site, state, tick, asks) if moment > tick.at) - A_MOMENT_S
     return Calm(
         grid_w,
         grid_w,
         tick.wall.timestamp() - tick.at,
-        min(moment for moment in _turns(site, state, tick, asks) if moment > tick.at) - A_MOMENT_S,
+        turn if state.planned_until is None else min(turn, state.planned_until - A_MOMENT_S),
+        turn,
         grid_w,
         sample.battery_w,
         sample.soc_pct,
@@ -269,11 +284,9 @@ def _same_prices(one: Outlook, other: Outlook) -> bool:
 
 
 def _turns(site: Site, state: State, tick: Tick, asks: frozenset[str]) -> Iterator[float]:
-    """Yield the moments (monotonic) at which time alone could change what is decided; those that are over, too."""
+    """Yield when (monotonic) time alone could change what is decided, but for the plan; what is over, too."""
     at, lead = tick.at, tick.wall.timestamp() - tick.at
     yield midnight(tick.wall) - lead
-    if state.planned_at is not None:
-        yield state.planned_at + EVERY_S
     yield from (wish.until for wish in tick.wishes if wish.until is not None)
     yield from (known.read_at + known.max_age_s for name, known in tick.inputs.items() if name in asks)
     for index, (load, standing) in enumerate(zip(site.loads, state.standings, strict=True)):

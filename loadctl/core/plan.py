@@ -23,7 +23,7 @@ from loadctl.core.learn import usual_wh_of
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, counts, done, left_s
 from loadctl.core.rules import Load, Mode, Site
 from loadctl.core.terms import price_of
-from loadctl.core.values import ON, Mark, Plan, Slot, Standing, Tick
+from loadctl.core.values import OFF, ON, Mark, Plan, Slot, Standing, Tick
 
 EVERY_S = 300.0
 CAUTION = 1.05  # what is expected is rarely all there
@@ -105,6 +105,19 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
         firm = needs and price is not None and price >= _price_of(FIRM_SHARE, tick)
         plans.append(Plan(price, buy, tuple(starts), whole_w, needs, firm, sated=not needs and usual_wh <= 0))
     return tuple(plans)
+
+
+def lasts_s(standings: Sequence[Standing], tick: Tick) -> float:
+    """Return how long a plan holds: as long as prices and what is expected are those of now, a little while only if
+    there is some sun or something runs.
+    """
+    outlook, now = tick.outlook, tick.wall.timestamp()
+    here = next((slot for slot in outlook.slots if slot.start + slot.length_s > now), None)
+    if here is None:
+        return EVERY_S
+    dark = here.surplus_w == 0.0 and outlook.lately_w is not None and outlook.lately_w <= 0.0
+    left_s = here.start + here.length_s - now
+    return left_s if dark and all(standing.phase is OFF for standing in standings) else min(EVERY_S, left_s)
 
 
 def _must_run(load: Load, standing: Standing, starts: _Starts, ahead: _Ahead) -> bool:

@@ -7,7 +7,7 @@ from loadctl.core.asked import Asked
 from loadctl.core.judge import Sight
 from loadctl.core.learn import new_day_of, settle
 from loadctl.core.needs import marked
-from loadctl.core.plan import EVERY_S, plan
+from loadctl.core.plan import lasts_s, plan
 from loadctl.core.row import Row, in_order, in_row, row_of
 from loadctl.core.rules import Load, Site
 from loadctl.core.surplus import charged, take_stock
@@ -27,7 +27,7 @@ def reordered(state: State, old: Site, new: Site) -> State:
     """Return the state for the same loads in another order of priority; what was planned is planned anew."""
     known = {load.name: standing for load, standing in zip(old.loads, state.standings, strict=True)}
     standings = tuple(known[load.name] for load in new.loads)
-    return replace(state, standings=standings, plans=(), planned_at=None, calm=None)
+    return replace(state, standings=standings, plans=(), planned_until=None, calm=None)
 
 
 def step(site: Site, state: State, tick: Tick) -> Outcome:
@@ -57,13 +57,15 @@ def _step(site: Site, state: State, tick: Tick, row: Row) -> Outcome:
 
 
 def _planned(site: Site, state: State, standings: list[Standing], tick: Tick, *, away: bool, base_w: float) -> State:
-    """Return the state with a plan that is not too old; a site without needs has nothing to plan."""
+    """Return the state with a plan that still holds; a site without needs has nothing to plan."""
     if not any(standing.marks or load.thrifty for load, standing in zip(site.loads, standings, strict=True)):
-        return replace(state, plans=(), planned_at=None) if state.plans else state
-    if state.planned_at is not None and 0 <= tick.at - state.planned_at < EVERY_S:
+        return replace(state, plans=(), planned_until=None) if state.plans else state
+    same = all(now.marks is before.marks for now, before in zip(standings, state.standings, strict=True))
+    if same and state.planned_until is not None and tick.at < state.planned_until:
         return state
     plans = plan(site, standings, tick, away=away, base_w=base_w)
-    return replace(state, plans=state.plans if plans == state.plans else plans, planned_at=tick.at)
+    until = tick.at + lasts_s(standings, tick)
+    return replace(state, plans=state.plans if plans == state.plans else plans, planned_until=until)
 
 
 def _kept(site: Site, state: State, tick: Tick, asked: Asked) -> list[Standing]:

@@ -402,7 +402,7 @@ class State:
     steady_since: float | None = None  # the grid is back since then and has yet to prove steady
     day: int = 0  # proleptic ordinal of the site's day that the tallies belong to
     plans: tuple[Plan, ...] = ()  # empty: nothing planned yet
-    planned_at: float | None = None
+    planned_until: float | None = None
     calm: Any = field(default=None, compare=False, repr=False)  # for `loadctl.calm`, which only ever saves thinking
 
     def plan(self, index: int) -> Plan:

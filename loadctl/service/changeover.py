@@ -51,7 +51,7 @@ def carry_over(old: Site, state: State, house: House, kept: set[str], at: float,
         if [(need.by, need.days) for need in rule.needs] != [(need.by, need.days) for need in former.needs]:
             standing = replace(standing, marks=())
         standings.append(standing)
-    return replace(state, standings=tuple(standings), plans=(), planned_at=None, calm=None)
+    return replace(state, standings=tuple(standings), plans=(), planned_until=None, calm=None)
 
 
 def _exchanged(standing: Standing, at: float) -> Standing:

@@ -150,7 +150,7 @@ BOILER = {"power": "2.5 kW", "min_on": "2 min", "min_off": "2 min"}
 
 
 def test_a_year_of_minutes(say: Callable[[str], None]):
-    """A year looked at once a minute is as many steps as six days of seconds, but plans each five minutes of it."""
+    """A year looked at once a minute is as many steps as six days of seconds, but by day each fifth of them plans."""
     quiet = night(UTC)
     home = read_scenario(HOMES["a"]).on(quiet)
     quiet_s = min(lived_s(home, quiet) for _ in range(20))

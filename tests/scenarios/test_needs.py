@@ -284,6 +284,25 @@ def test_cheap_hours_of_the_night_are_used():
     assert last[0] <= 4 * HOUR + 600.0
 
 
+def test_when_the_cheap_hour_is_over_nothing_more_is_bought_for_its_price():
+    load = needing(Need(AT_SIX, energy_wh=4000.0))
+    began_late = Bench(Site((load,)), begins=NOON + timedelta(seconds=170))  # not in step with the hours
+    bench = expects(began_late, [0.0] * 8, {2: 0.12})
+    until(bench, 14)
+    off = next(at for at, command in bench.told if not command.watts)
+    assert off <= 3 * HOUR - 170.0 + load.stop_for_s + 2 * bench.every_s
+
+
+def test_a_boost_is_planned_when_it_is_asked_for():
+    load = replace(PLAIN, thrifty=True)
+    bench = expects(Bench(Site((load,))), [0.0] * 8, {1: 0.12}, lately_w=0.0)
+    until(bench, 11, 13)
+    bench.wishes = (Boost("boiler", Need(AT_SIX, energy_wh=1000.0), NOON.toordinal()),)
+    until(bench, 11, 15)
+    begins = NOON.replace(hour=11, minute=13) + timedelta(seconds=load.start_for_s + 2 * bench.every_s)
+    assert began(bench)[0] <= begins, "this is the cheap hour"
+
+
 def test_cheap_hours_are_used_though_nobody_knows_the_sun():
     bench = expects(Bench(Site((needing(Need(AT_SIX, energy_wh=4000.0)),))), [None] * 8, {2: 0.12, 3: 0.12})
     until(bench, 14, 10)

@@ -87,10 +87,10 @@ def test_what_is_known_of_a_load_goes_with_it(order):
                           for index, name in enumerate("abcde"))).site  # fmt: skip
     new = Site(tuple(old.loads["abcde".index(name)] for name in order))
     state = start(old, 0.0, 1)
-    state = state.__class__(tuple(Standing(detail=name) for name in "abcde"), next_id=7, planned_at=3.0)
+    state = state.__class__(tuple(Standing(detail=name) for name in "abcde"), next_id=7, planned_until=3.0)
     moved = reordered(state, old, new)
     assert [standing.detail for standing in moved.standings] == list(order)
-    assert (moved.next_id, moved.plans, moved.planned_at, moved.calm) == (7, (), None, None)
+    assert (moved.next_id, moved.plans, moved.planned_until, moved.calm) == (7, (), None, None)
     assert reordered(moved, new, old).standings == state.standings
 
 
