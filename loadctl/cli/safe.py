@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,7 +13,8 @@ import click
 
 if TYPE_CHECKING:
     from loadctl.actuators.gpio import GpioOptions
-    from loadctl.config import Device, House
+    from loadctl.config import Device
+    from loadctl.core.rules import Load
 
 LIMIT_S = 15.0
 
@@ -28,36 +30,42 @@ def safe(file: Path, *, state_dir: Path | None) -> None:
     """Put every load of FILE in its safe state and tell which could not be.
 
     For when no daemon does it: systemd calls it after each end of the service. A GPIO pin that a running daemon holds
-    is left to it. If FILE cannot be used, the rules count that loadctl ran on last. The exit code is 1 where there are
-    none either, and 2 if a load could not be made safe.
+    is left to it. If FILE cannot be used, the rules count that loadctl ran on last; a load that FILE no longer has is
+    made safe by them, too. The exit code is 1 where there are none either, and 2 if a load could not be made safe.
     """
     from loadctl.service.memory import state_dir as found
 
     folder = found(state_dir, os.environ)
-    failures = asyncio.run(_make_safe(_last_good(file, folder), folder))
+    failures = asyncio.run(_make_safe(_loads(file, folder), folder))
     for name, why in failures.items():
         click.echo(f"{name}: not made safe: {why}", err=True)
     if failures:
         sys.exit(2)
 
 
-def _last_good(file: Path, folder: Path) -> House:
-    """Return the rules of `file` or, if it cannot be used, those that ran last. Raises ConfigError."""
+def _loads(file: Path, folder: Path) -> list[tuple[Load, Device]]:
+    """Return the loads of `file` and those that it no longer has, as they ran last; if it cannot be used, only these.
+
+    Raises ConfigError.
+    """
     from loadctl.config import load
     from loadctl.errors import ConfigError
+    from loadctl.service.changeover import gone
     from loadctl.service.rules import COPY, recall
 
+    before = recall(folder, file)
     try:
-        return load(file)
+        house = load(file)
     except ConfigError as error:
-        house = recall(folder, file)
-        if house is None:
+        if before is None:
             raise
         click.echo(f"{error}\n{file} cannot be used: loads go by the rules that ran last ({folder / COPY})", err=True)
-        return house
+        house = before
+    loads = [(rule, house.actuators[rule.name]) for rule in house.site.loads]
+    return loads if before is None else loads + gone(before, house)
 
 
-async def _make_safe(house: House, folder: Path) -> dict[str, str]:
+async def _make_safe(loads: list[tuple[Load, Device]], folder: Path) -> dict[str, str]:
     """Return the loads that could not be made safe, with the reasons."""
     from loadctl.actuators.gpio_release import drive_safe
     from loadctl.drivers import LoopClock, Shared
@@ -70,10 +78,9 @@ async def _make_safe(house: House, folder: Path) -> dict[str, str]:
 
     saved = read_saved(folder / FILE)
     known = saved.loads if saved is not None else {}
-    shared = Shared(LoopClock(house.zone))
+    shared = Shared(LoopClock(UTC))
     wishes, failures = [], {}
-    for rule in house.site.loads:
-        device = house.actuators[rule.name]
+    for rule, device in loads:
         pin = _pin(device)
         if pin is not None:
             # a pin that is let go of turns off; only from outside it can be left on

@@ -69,6 +69,19 @@ def _exchanged(standing: Standing, at: float) -> Standing:
     )
 
 
+def gone(old: House, new: House) -> list[tuple[Load, Device]]:
+    """Return the loads, with their devices, that the new rules no longer have, under whatever name."""
+    there = {_place(device) for device in new.actuators.values()}
+    pairs = [(rule, old.actuators[rule.name]) for rule in old.site.loads if rule.name not in new.actuators]
+    return [(rule, device) for rule, device in pairs if _place(device) not in there]
+
+
+def _place(device: Device) -> str:
+    """Return where a device is: a pin is the same one whatever else is said of it."""
+    pin = getattr(device.options, "pin", None)
+    return address(device) if pin is None else f"GPIO{pin}"
+
+
 def same(one: Device, other: Device) -> bool:
     """Tell whether a device need not be opened anew."""
     return (one.driver, one.options) == (other.driver, other.options)

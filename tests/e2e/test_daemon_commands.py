@@ -166,6 +166,17 @@ async def test_safe_goes_by_the_rules_that_ran_last_when_the_file_is_broken(stre
     assert (await make_safe(street.file, BOILER=SECRET))[0] == 1
 
 
+async def test_safe_reaches_a_load_that_was_taken_out_of_the_file_before_loadctl_read_it_again(street):
+    text = street.file.read_text(encoding="utf-8")
+    street.state_dir.mkdir()
+    keep(street.state_dir, street.file, text)
+    street.boiler.relays[0].press(on=True)
+    pump = "loads:\n  pump: {power: 1 kW, actuator: {driver: gpio, pin: 17, factory: mock, failsafe: none}}\n"
+    street.file.write_text(text[: text.index("loads:")] + pump, encoding="utf-8")
+    assert await loadctl("safe", str(street.file), "--state-dir", str(street.state_dir)) == (0, "", "")
+    assert not street.boiler.on
+
+
 def test_rules_that_cannot_be_copied_are_told(tmp_path, caplog):
     (tmp_path / COPY).mkdir()
     keep(tmp_path, tmp_path / "home.yaml", "version: 1")
