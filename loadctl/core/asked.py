@@ -43,3 +43,7 @@ class Asked:
                     away = True
         kept = {name: mode is Mode.FAST for name, mode in modes.items() if mode in (Mode.FAST, Mode.SOLAR_MIN)}
         return cls(wishes, modes, boosts, kept | dict.fromkeys(wishes, True), away)
+
+    def off(self, name: str) -> bool:
+        """Tell whether a person wants the load to be off, or its rules say so."""
+        return self.wishes.get(name) is False or self.modes.get(name) is Mode.OFF

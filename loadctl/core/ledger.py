@@ -14,7 +14,7 @@ from loadctl.core.asked import Asked
 from loadctl.core.calendar import is_open
 from loadctl.core.follow import Allowance, Setting, appetite_w, fair_w, in_force, usable
 from loadctl.core.judge import Look, blocked, refuses_off
-from loadctl.core.rules import Load, Mode, Site
+from loadctl.core.rules import Load, Site
 from loadctl.core.surplus import Stock
 from loadctl.core.values import FAULT, OFF, ON, STARTING, Holder, Standing, Tick, Verdict
 
@@ -228,6 +228,5 @@ def _takes_part(load: Load, standing: Standing, tick: Tick, asked: Asked) -> boo
     if standing.phase is ON:
         return True
     could = standing.phase is OFF and standing.was_on is False and standing.available and not standing.satisfied
-    follows = asked.modes.get(load.name, Mode.SOLAR) is not Mode.OFF and asked.wishes.get(load.name) is not False
     free = standing.holder is not Holder.HAND and is_open(load.windows, tick.wall, tick.outlook.daylight)
-    return could and follows and free and rested(load, standing, tick.at)
+    return could and free and not asked.off(load.name) and rested(load, standing, tick.at)

@@ -18,10 +18,11 @@ from datetime import datetime
 from math import inf
 
 from loadctl.core.appliance import full_w, had_today, least_w
+from loadctl.core.asked import Asked
 from loadctl.core.calendar import midnight, openings, zone_of
 from loadctl.core.learn import usual_wh_of
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, counts, done, left_s
-from loadctl.core.rules import Load, Mode, Site
+from loadctl.core.rules import Load, Site
 from loadctl.core.terms import price_of
 from loadctl.core.values import OFF, ON, Mark, Plan, Slot, Standing, Tick
 
@@ -74,9 +75,9 @@ class _Ahead:
         return self.sun_wh[index]
 
 
-def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float) -> tuple[Plan, ...]:
+def plan(site: Site, standings: Sequence[Standing], tick: Tick, asked: Asked, base_w: float) -> tuple[Plan, ...]:
     """Return what each load should pay at most now, and when it must start. `base_w`: the house without our loads."""
-    latest = _latest(site, standings, tick, away=away, base_w=base_w)
+    latest = _latest(site, standings, tick, asked, base_w)
     rows = list(zip(site.loads, standings, latest, strict=True))
     ahead = _Ahead.of(tick)
     if any(_must_run(load, standing, starts, ahead) for load, standing, starts in rows):
@@ -88,7 +89,7 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
         whole_w = _whole_w(site, load, standing, base_w)
         fused = Plan(full_w=whole_w)
         for mark in sorted(standing.marks, key=lambda mark: mark.due):
-            still_s = left_s(load, standing, mark, tick.at, tick.inputs, fused) if counts(mark, away=away) else 0.0
+            still_s = left_s(load, standing, mark, tick.at, tick.inputs, fused) if _counts(mark, load, asked) else 0.0
             needs |= mark.need.always and still_s > 0
             if mark.need.always or still_s <= 0 or _too_early(mark, still_s, ahead):
                 continue
@@ -100,7 +101,7 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
             price = found[0] if price is None else max(price, found[0])
             buy |= found[1]
         usual_wh = usual_wh_of(load, standing) - had_today(load, standing, tick.at).energy_wh if load.thrifty else inf
-        if load.thrifty and price is None:
+        if load.thrifty and price is None and not asked.off(load.name):
             price = _habit(load, standing, usual_wh, whole_w, ahead, tick)
         firm = needs and price is not None and price >= _price_of(FIRM_SHARE, tick)
         plans.append(Plan(price, buy, tuple(starts), whole_w, needs, firm, sated=not needs and usual_wh <= 0))
@@ -109,7 +110,7 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, b
 
 def lasts_s(standings: Sequence[Standing], tick: Tick) -> float:
     """Return how long a plan holds: as long as prices and what is expected are those of now, a little while only if
-    there is some sun or something runs.
+    there is some sun, something runs or somebody asks for something.
     """
     outlook, now = tick.outlook, tick.wall.timestamp()
     here = next((slot for slot in outlook.slots if slot.start + slot.length_s > now), None)
@@ -117,12 +118,13 @@ def lasts_s(standings: Sequence[Standing], tick: Tick) -> float:
         return EVERY_S
     dark = here.surplus_w == 0.0 and outlook.lately_w is not None and outlook.lately_w <= 0.0
     left_s = here.start + here.length_s - now
-    return left_s if dark and all(standing.phase is OFF for standing in standings) else min(EVERY_S, left_s)
+    still = not tick.wishes and all(standing.phase is OFF for standing in standings)
+    return left_s if dark and still else min(EVERY_S, left_s)
 
 
 def _must_run(load: Load, standing: Standing, starts: _Starts, ahead: _Ahead) -> bool:
     """Tell whether the load could run for a need whose deadline is in sight."""
-    could = standing.available and load.mode is not Mode.OFF and not done(load, standing)
+    could = standing.available and not done(load, standing)
     return could and any(due <= ahead.end for due, _ in starts)
 
 
@@ -230,7 +232,12 @@ def _whole_w(site: Site, load: Load, standing: Standing, base_w: float) -> float
     return max(min(full_w(load, standing), site.max_import_w - house_w), min(least_w(load), full_w(load, standing)))
 
 
-def _latest(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool, base_w: float) -> list[_Starts]:
+def _counts(mark: Mark, load: Load, asked: Asked) -> bool:
+    """Tell whether a need is one to plan for: nobody wants the load to be off."""
+    return counts(mark, away=asked.away) and not asked.off(load.name)
+
+
+def _latest(site: Site, standings: Sequence[Standing], tick: Tick, asked: Asked, base_w: float) -> list[_Starts]:
     """Return for each load, by deadline, when it must start so that all needs are met under the fuse.
 
     Each run is put as late as it goes before those that it cannot run beside, the last deadline first (POSIX).
@@ -242,7 +249,7 @@ def _latest(site: Site, standings: Sequence[Standing], tick: Tick, *, away: bool
             continue
         fused = Plan(full_w=_whole_w(site, load, standing, base_w))
         for mark in standing.marks:
-            if mark.need.always or not counts(mark, away=away):
+            if mark.need.always or not _counts(mark, load, asked):
                 continue
             still_s = left_s(load, standing, mark, tick.at, tick.inputs, fused)
             if still_s > 0:

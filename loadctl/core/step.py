@@ -52,18 +52,18 @@ def _step(site: Site, state: State, tick: Tick, row: Row) -> Outcome:
             settle(site, standings, sample)
         plans = state.plans or (NO_PLAN,) * len(site.loads)
         stock = take_stock(site, standings, plans, row, asked.kept, sample, sample.grid_w, at)
-        state = _planned(site, state, standings, tick, away=asked.away, base_w=sample.grid_w - stock.own_w)
+        state = _planned(site, state, standings, tick, asked, sample.grid_w - stock.own_w)
     return walk(site, state, tick, standings, sight, stock, asked)
 
 
-def _planned(site: Site, state: State, standings: list[Standing], tick: Tick, *, away: bool, base_w: float) -> State:
+def _planned(site: Site, state: State, standings: list[Standing], tick: Tick, asked: Asked, base_w: float) -> State:
     """Return the state with a plan that still holds; a site without needs has nothing to plan."""
     if not any(standing.marks or load.thrifty for load, standing in zip(site.loads, standings, strict=True)):
         return replace(state, plans=(), planned_until=None) if state.plans else state
     same = all(now.marks is before.marks for now, before in zip(standings, state.standings, strict=True))
     if same and state.planned_until is not None and tick.at < state.planned_until:
         return state
-    plans = plan(site, standings, tick, away=away, base_w=base_w)
+    plans = plan(site, standings, tick, asked, base_w)
     until = tick.at + lasts_s(standings, tick)
     return replace(state, plans=state.plans if plans == state.plans else plans, planned_until=until)
 

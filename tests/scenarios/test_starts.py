@@ -8,7 +8,7 @@ from datetime import time
 import pytest
 
 from loadctl.core.rules import Clock, Mode, Need, Site
-from loadctl.core.values import OFF, ON, Verdict
+from loadctl.core.values import OFF, ON, ModeWish, Verdict, Wish
 from tests.house import NOON
 from tests.scenarios.bench import BOILER, CAR, Bench
 from tests.scenarios.test_needs import expects
@@ -97,6 +97,14 @@ def test_a_car_that_is_not_there_must_not_run():
     car = replace(CAR, power_w=4000.0, start_w=4000.0, needs=(MUST,))
     bench = expects(Bench(Site((TANK, car))), [900.0] * 40, lately_w=1500.0)
     bench.plugs["car"].connected = False
+    bench.free(1480.0, 900)
+    assert bench.phase("boiler") is ON
+
+
+@pytest.mark.parametrize("wish", [ModeWish("car", Mode.OFF), Wish("car", on=False)])
+def test_who_was_switched_off_by_a_person_must_not_run(wish):
+    car = replace(CAR, power_w=4000.0, start_w=4000.0, needs=(MUST,))
+    bench = expects(Bench(Site((TANK, car)), wishes=(wish,)), [900.0] * 40, lately_w=1500.0)
     bench.free(1480.0, 900)
     assert bench.phase("boiler") is ON
 
