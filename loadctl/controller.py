@@ -23,11 +23,12 @@ appliances really do is told with the next step. It is the same code that runs i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from difflib import get_close_matches
 from functools import partial
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
@@ -43,14 +44,15 @@ from loadctl.core import values
 from loadctl.core.appliance import drawn_w
 from loadctl.core.rules import Load, Site
 from loadctl.core.step import reordered, start
-from loadctl.core.values import AnyWish, Command, Input, Outcome, Outlook, Report, Tick, Verdict
+from loadctl.core.values import AnyWish, Away, Command, Input, Outcome, Outlook, Report, Tick, Verdict
 from loadctl.each_tick import each_tick
 from loadctl.inputs.known import METER_W, of_load, of_meter, of_prices
 from loadctl.meters import METERS
 from loadctl.outlook.maker import OutlookMaker
 from loadctl.telling.explain import explain
 
-COARSEST_S = 300.0  # a course of readings with longer gaps is one with holes in it
+COARSEST_S = 300.0  # a longer time between two readings is a hole, unless the one before was as long
+HOLE_S = 3600.0  # longer than that it is one in any case
 NOTHING: Mapping[str, LoadState] = MappingProxyType({})
 
 
@@ -59,8 +61,11 @@ class Sample:
     """What the house's meter shows at `at` (monotonic s) and `wall` (aware; naive is taken as the site's local time).
 
     Signs: `grid_w` + import, - export; `battery_w` + discharging, - charging. `load_w` is the whole house with the
-    controlled appliances, the battery taken out. Without `grid_w` it follows from the others; None is not known.
-    `grid_up` False: the grid is gone. `inputs`: what the rules ask for by name, in base units (W, °C, %, /kWh; yes: 1)
+    controlled appliances, the battery taken out. Without `grid_w` it follows from the others; None, and what is no
+    finite number, is not known. `grid_up` False: the grid is gone. `inputs`: what the rules ask for by name, in base
+    units (W, °C, %, /kWh; yes: 1).
+
+    Any course of time will do, if no more than an hour lies between two readings that belong together.
     """
 
     at: float
@@ -218,6 +223,7 @@ class Controller:
         self._wishes: tuple[AnyWish, ...] = ()
         self._at: float | None = None
         self._every_s = 1.0
+        self._gap_s = 0.0  # between the last two readings
         self._rest: _Rest | None = None
 
     @classmethod
@@ -244,24 +250,33 @@ class Controller:
         return self._state if self._rest is None else replace(self._rest.state, sample_at=self._at)
 
     def ask(self, *wishes: AnyWish) -> None:
-        """Replace what people ask for: overrides (`Wish`), modes (`ModeWish`), boosts (`Boost`), `Away`."""
+        """Replace what people ask for: overrides (`Wish`), modes (`ModeWish`), boosts (`Boost`), `Away`.
+
+        Raises ValueError for a load that is not in the rules.
+        """
+        self._refuse_strangers(wish.load for wish in wishes if not isinstance(wish, Away))
         self._wishes = wishes
 
     def step(self, sample: Sample, states: Mapping[str, LoadState] = NOTHING) -> Decision:
-        """Live on to `sample.at` and return what is to change. Raises ValueError if time runs backwards."""
+        """Live on to `sample.at` and return what is to change.
+
+        Raises ValueError if time runs backwards, and for a load that is not in the rules.
+        """
+        sample = _finite(sample)
         if self._rest is not None:
             decision = self._quiet(self._rest, sample, states)
             if decision is not None:
                 return decision
             self._state, self._rest = self.state, None
         at, wall = sample.at, _local(sample.wall, self.house.zone)
-        if self._at is not None and at < self._at:
+        if not isfinite(at) or (self._at is not None and at < self._at):
             raise ValueError(f"time runs forward only: {at} comes before {self._at}")
+        self._refuse_strangers(states)
         site = self._ordered(wall.toordinal())
         if self._state is None:
             self._state = start(site, at, wall.toordinal())
-        elif self._at is not None and self._at < at <= self._at + COARSEST_S:
-            self._every_s = at - self._at
+        elif self._at is not None and at > self._at:
+            self._passed(at - self._at)
         self._at = at
         seen, own_w = _seen(sample, self._every_s), drawn_w(site, self._state)
         self._outlook.note(wall, seen, own_w)
@@ -314,10 +329,26 @@ class Controller:
             if state is None:
                 return None
             self._rest = rest = rest._replace(state=state)
-        self._every_s, self._at = every_s, at
+        self._every_s = self._gap_s = every_s
+        self._at = at
         self._outlook.learn(wall, now, grid_w, sample.pv_w, sample.load_w, sample.battery_w, rest.own_w)
         thought = partial(_again, rest, sample, wall, every_s)
         return Decision((), calm.surplus_w - (grid_w - calm.grid_w), rest.site.loads, calm.verdicts, thought)
+
+    def _passed(self, gap_s: float) -> None:
+        """Learn how far the readings lie apart."""
+        if gap_s <= COARSEST_S:
+            self._every_s = gap_s
+        elif COARSEST_S < self._gap_s <= HOLE_S and gap_s <= HOLE_S:
+            self._every_s = min(gap_s, self._gap_s)
+        self._gap_s = gap_s
+
+    def _refuse_strangers(self, names: Iterable[str]) -> None:
+        known = [load.name for load in self.house.site.loads]
+        for name in names:
+            if name not in known:
+                near = get_close_matches(name, known, n=1) or known
+                raise ValueError(f"no load is named {name}: did you mean {' or '.join(near)}?")
 
     def _ordered(self, day: int) -> Site:
         """Return the site, changed over to the priorities of the day."""
@@ -344,18 +375,19 @@ class Controller:
             elif on is None and name not in self._told:
                 on = False
             self._told[name] = state
+            left_kwh = _number(state.need_left_kwh)
             reports.append(
                 Report(
                     name,
                     at,
                     command_id,
                     on,
-                    state.power_w,
+                    _number(state.power_w),
                     source=values.Source.HAND if state.by_hand else values.Source.US,
                     available=state.available is not False,
                     satisfied=state.satisfied,
                     phases=state.phases,
-                    need_left_wh=None if state.need_left_kwh is None else state.need_left_kwh * 1000,
+                    need_left_wh=None if left_kwh is None else left_kwh * 1000,
                 )
             )
         return tuple(reports)
@@ -366,6 +398,20 @@ def _local(wall: datetime, zone: ZoneInfo) -> datetime:
     if wall.tzinfo is None:
         return wall.replace(tzinfo=zone)
     return wall if wall.tzinfo is zone else wall.astimezone(zone)
+
+
+def _finite(sample: Sample) -> Sample:
+    """Return the sample without what is no number: a table of readings with gaps has NaN in their places."""
+    powers = (sample.grid_w, sample.pv_w, sample.load_w, sample.battery_w, sample.soc_pct)
+    total = sum([power or 0.0 for power in powers])
+    if total - total == 0.0:  # neither NaN nor infinite
+        return sample
+    grid_w, pv_w, load_w, battery_w, soc_pct = map(_number, powers)
+    return replace(sample, grid_w=grid_w, pv_w=pv_w, load_w=load_w, battery_w=battery_w, soc_pct=soc_pct)
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and isfinite(value) else None
 
 
 def _grid_w(sample: Sample) -> float | None:
@@ -390,7 +436,7 @@ def _seen(sample: Sample, every_s: float) -> values.Sample:
 
 
 def _given(sample: Sample) -> dict[str, Input]:
-    return {name: Input(value, sample.at) for name, value in sample.inputs.items()}
+    return {name: Input(value, sample.at) for name, value in sample.inputs.items() if isfinite(value)}
 
 
 def _tick(

@@ -71,6 +71,8 @@ def tune(
         raise LoadctlError(places.MISSING.format(error.name)) from error
     if target is not None and target.exists() and not force:
         raise LoadctlError(f"{target} exists; name another file, or write over it with --force")
+    if target is not None and not os.access(target.parent, os.W_OK):
+        raise LoadctlError(f"{target} cannot be written: there is no folder {target.parent} that you may write to")
     subject = read_subject(rules, house)
     parts = split(day for trace in traces for day in cut(trace, subject.scenario.zone))
     space = space_of(subject, [*parts.searched, *parts.held])

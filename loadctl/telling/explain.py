@@ -12,6 +12,7 @@ from math import inf
 from typing import Any
 
 from loadctl.core.judge import judge
+from loadctl.core.ledger import WAITS
 from loadctl.core.rules import Mode, Site
 from loadctl.core.step import step
 from loadctl.core.values import OFF, ON, Holder, Outcome, Tick, Verdict
@@ -21,6 +22,7 @@ from loadctl.telling.sayings import SAYINGS
 
 _OWN_TIME = frozenset({Verdict.BUSY, Verdict.BLIND, Verdict.OUTAGE, Verdict.FAULT})  # what follows has to wait for it
 _POWERED = frozenset({Verdict.RUN, Verdict.CHEAP, Verdict.IDLE})
+_BY_SUN = _POWERED | {Verdict.WAIT_OFF, Verdict.HELD_ON}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,20 @@ def explain(site: Site, outcome: Outcome, tick: Tick, index: int) -> Explanation
         others = others[1:]
     if until_s is not None and verdict not in _OWN_TIME:
         until_s = max(until_s, *(other.until_s or 0.0 for other in others), 0.0)
+    wanted_s = _wanted_s(Facts(site, outcome, tick, index, outcome.cases[index])) if verdict in _BY_SUN else None
+    if wanted_s is not None:
+        until_s = wanted_s if until_s is None else min(until_s, wanted_s)
     second = next((other.clause for other in others if other.clause not in sentence), None)
     return Explanation(sentence, until_s, second)
+
+
+def _wanted_s(running: Facts) -> float | None:
+    """Return after how long a more important load that waits could want the power of this one; None: none waits."""
+    outcome = running.outcome
+    waiting = [i for i in running.before if outcome.verdicts[i] in WAITS and outcome.cases[i].look.enough()]
+    theirs = (explain(running.site, outcome, running.tick, index).next_change_s for index in waiting)
+    soonest_s = min((left_s for left_s in theirs if left_s is not None), default=None)
+    return None if soonest_s is None else max(soonest_s, running.rest_left_s)
 
 
 def _chain(verdict: Verdict, case: Case) -> Iterator[tuple[Verdict, Case]]:

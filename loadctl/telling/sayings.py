@@ -191,6 +191,8 @@ def _cheap(f: Facts) -> Saying:
     if plan.price is None or (f.load.worth is not None and f.load.worth >= plan.price):
         return Saying(f.runs, f"{said} and is worth {price(pays)}", until_s)
     said += f", it pays up to {price(pays)}"
+    if costs > pays and isfinite(f.case.asks.stop_import_w):
+        said += f" to start and stops at {watts(f.case.asks.stop_import_w)} from the grid"
     marks = sorted(f.case.standing.marks, key=lambda mark: mark.due)
     mark = next((mark for mark in marks if f.still_s(mark) > 0), None)
     if mark is not None:

@@ -56,6 +56,13 @@ def test_a_file_that_is_there_is_not_written_over(tmp_path: Path, home: Path):
     said = _run(home, *csv_days(tmp_path, 2, minutes=10), *SOON, "--write", home)
     assert said.exit_code == 2
     assert said.output == f"loadctl: {home} exists; name another file, or write over it with --force\n"
+
+
+def test_what_could_not_be_written_is_told_before_the_search(tmp_path: Path, home: Path):
+    folder = tmp_path / "nowhere"
+    said = _run(home, *csv_days(tmp_path, 2, minutes=10), *SOON, "--write", folder / "tuned.yaml")
+    assert said.exit_code == 2
+    assert said.output.endswith(f"cannot be written: there is no folder {folder} that you may write to\n")
     assert home.read_text() == TOO_SHY
 
 
@@ -100,9 +107,9 @@ def test_a_study_about_other_days_is_refused_in_one_line(tmp_path: Path, home: P
 
 
 def test_a_scheduler_that_is_not_there_is_told_in_one_line(tmp_path: Path, home: Path):
-    said = _run(home, *csv_days(tmp_path, 2, minutes=10), "--cluster", "nowhere")
+    said = _run(home, *csv_days(tmp_path, 2, minutes=10), "--cluster", "tcp://127.0.0.1:1")
     assert said.exit_code == 2
-    assert said.output.splitlines()[-1].startswith("loadctl: nowhere: ")
+    assert said.output.splitlines()[-1].startswith("loadctl: tcp://127.0.0.1:1: no Dask scheduler answers there")
 
 
 @pytest.mark.parametrize("missing", ["optuna", "distributed"])

@@ -204,6 +204,61 @@ def test_slow_readings_earn_their_hold_time():
     assert watts == [{}, {}, {"boiler": 2000.0}, {}]
 
 
+@pytest.mark.parametrize("every_s", [300, 301, 900, 3600])
+def test_however_far_readings_lie_apart_a_load_starts_and_stops(every_s):
+    controller, boiler = Controller.from_dict(BOILER), LoadState(on=False, power_w=0.0)
+    found = []
+    for at in range(0, 12 * every_s, every_s):
+        grid_w = (-2300.0 if at < 6 * every_s else 2000.0) + (boiler.power_w or 0.0)
+        watts = controller.step(Sample(at, NOON + timedelta(seconds=at), grid_w), {"boiler": boiler}).watts
+        if watts:
+            found.append((at // every_s, watts["boiler"]))
+            boiler = LoadState(on=watts["boiler"] > 0, power_w=watts["boiler"])
+    (start, on_w), (stop, off_w) = found
+    assert (on_w, off_w) == (2000.0, 0.0)
+    assert start <= 2, "the second reading, or the third where one could still be a hole"
+    assert 6 < stop <= 8
+
+
+def test_a_hole_is_no_course_of_readings():
+    controller = Controller.from_dict(BOILER)
+    for at in (0.0, 10.0, 20.0, 1820.0):
+        assert not controller.step(Sample(at, NOON + timedelta(seconds=at), -2300.0)).watts
+    assert controller.step(Sample(1870.0, NOON + timedelta(seconds=1870), -2300.0)).watts
+
+
+@pytest.mark.parametrize("gap", [float("nan"), float("inf"), None], ids=str)
+def test_what_is_no_number_is_not_known(gap):
+    """A table of readings has NaN where it has gaps; taken for a number it would keep a load on for ever."""
+    controller = Controller.from_dict({**BOILER, "inputs": {"room": {"driver": "http-json", "url": "http://room"}}})
+    boiler, found = LoadState(on=False), []
+    for at in range(0, 900, 10):
+        watts = -2300.0 if at < 300 else gap
+        known = {} if watts is None else {"room": watts}
+        sample = Sample(at, NOON + timedelta(seconds=at), watts, watts, watts, watts, watts, inputs=known)
+        decision = controller.step(sample, {"boiler": boiler})
+        if decision.watts:
+            found.append((at, decision.watts["boiler"]))
+            boiler = LoadState(on=found[-1][1] > 0, power_w=gap, need_left_kwh=gap)
+    assert [watts for _, watts in found] == [2000.0, 0.0]
+    assert 300 < found[1][0] <= 350, "it holds what runs for half a minute"
+    assert decision.words == (Verdict.BLIND,)
+    assert decision.surplus_w is None
+
+
+def test_a_time_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="time runs forward only"):
+        Controller.from_dict(BOILER).step(Sample(float("nan"), NOON, 0.0))
+
+
+def test_an_appliance_that_is_not_in_the_rules_is_refused():
+    controller = Controller.from_dict(BOILER)
+    with pytest.raises(ValueError, match="no load is named bolier: did you mean boiler"):
+        controller.step(Sample(0.0, NOON, 0.0), {"bolier": LoadState(on=True)})
+    with pytest.raises(ValueError, match="no load is named pump"):
+        controller.ask(Wish("pump", on=True))
+
+
 def test_what_is_wrong_is_told_as_for_a_file():
     with pytest.raises(ConfigError, match=r"loads\.boiler\.power: `2000` has no unit"):
         Controller.from_dict({"loads": {"boiler": {"power": 2000}}})

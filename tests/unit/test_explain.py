@@ -12,7 +12,7 @@ from loadctl.calm import step
 from loadctl.core.conditions import Compare, Condition, Term
 from loadctl.core.rules import Clock, Follow, Load, Mode, Need, Range, Site, Window
 from loadctl.core.step import start
-from loadctl.core.values import Input, ModeWish, Outcome, Report, Sample, Source, Tick, Verdict, Wish
+from loadctl.core.values import Input, ModeWish, Outcome, Plan, Report, Sample, Source, Tick, Verdict, Wish
 from loadctl.telling.explain import Explanation, explain
 from tests.house import AMSTERDAM
 
@@ -194,6 +194,30 @@ def test_those_who_take_and_make_room_are_named():
         " would leave, needs 1 500 W"
     )
     assert talk.says(1).sentence == "stops: its 1 000 W go to boiler"
+
+
+def test_what_runs_could_change_when_somebody_waits_for_its_power():
+    talk = Talk(BOILER, replace(PUMP, min_on_s=0.0), found_on=False).free(1200.0, 80)
+    assert talk.free(1700.0, 10).verdict() is Verdict.WAIT_ON
+    left_s = talk.says(0).next_change_s
+    assert left_s is not None
+    assert talk.says(1).next_change_s == left_s < PUMP.stop_for_s
+    while talk.free(1700.0).verdict(1) is not Verdict.YIELD:
+        assert talk.at < 200.0
+    assert talk.at >= 90.0 + left_s
+
+
+def test_what_costs_more_than_it_pays_to_start_says_when_it_stops():
+    talk = Talk(replace(BOILER, needs=(Need(Clock(time(18)), energy_wh=4000.0),))).free(1700.0, 80)
+    talk.state = replace(talk.state, plans=(Plan(price=0.2),), planned_until=1e9)
+    assert (
+        talk.free(800.0)
+        .says()
+        .sentence.startswith(
+            "runs: 800 W for it, the rest is bought: a kWh costs 0.212/kWh, it pays up to 0.2/kWh to start and stops at"
+            " 1 391 W from the grid: needs "
+        )
+    )
 
 
 def test_the_fuse_tells_its_numbers():

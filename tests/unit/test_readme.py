@@ -28,6 +28,12 @@ def test_the_example_is_a_rule_file():
     assert (boiler.stop_import_w, boiler.keen) == (200.0, True)  # as the sentence below the example says
 
 
+def test_the_program_prints_what_it_says(capsys):
+    ((program, printed),) = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", README, re.DOTALL)
+    exec(compile(program, "README.md", "exec"), {})
+    assert capsys.readouterr().out == printed
+
+
 def test_the_commands_exist():
     named = set(re.findall(r"^loadctl (\w+)", README, re.MULTILINE)) | set(re.findall(r"`loadctl (\w+)", README))
     assert named <= set(COMMANDS)

@@ -40,6 +40,11 @@ def test_a_scheduler_without_workers_is_told():
         pass
 
 
+def test_what_is_no_address_is_told():
+    with pytest.raises(LoadctlError, match="foo is no address; write where the Dask scheduler listens"), cluster("foo"):
+        pass
+
+
 def test_a_process_that_dies_is_told_in_one_line():
     with pytest.raises(LoadctlError, match="a process that lived a day died"), local(1) as pool:
         pool.executor.submit(os._exit, 3).result(60)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
@@ -65,6 +66,8 @@ def cluster(address: str) -> Iterator[Pool]:
         from distributed import Client, KilledWorker  # noqa: PLC0415 - only who has a cluster needs it
     except ModuleNotFoundError as error:
         raise LoadctlError(MISSING.format(error.name)) from error
+    if not re.fullmatch(r"(\w+://)?[^/\s]+:\d+", address):
+        raise LoadctlError(f"{address} is no address; write where the Dask scheduler listens: tcp://192.168.1.5:8786")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said below, in one line
     try:
         client = Client(address, timeout=ANSWER_S, set_as_default=False)  # type: ignore[no-untyped-call]
