@@ -331,7 +331,7 @@ class Controller:
             self._rest = rest = rest._replace(state=state)
         self._every_s = self._gap_s = every_s
         self._at = at
-        self._outlook.learn(wall, now, grid_w, sample.pv_w, sample.load_w, sample.battery_w, rest.own_w)
+        self._outlook.learn(wall, now, grid_w, sample.pv_w, sample.load_w, sample.battery_w, rest.own_w, every_s)
         thought = partial(_again, rest, sample, wall, every_s)
         return Decision((), calm.surplus_w - (grid_w - calm.grid_w), rest.site.loads, calm.verdicts, thought)
 
@@ -470,6 +470,7 @@ _DRIVERS = Drivers({**METERS, **_SWITCH}, {**ACTUATORS, **_SWITCH, **_OTHERS})
 
 
 def _with_actuator(keys: Any) -> Any:
+    keys = {} if keys is None else keys
     if not isinstance(keys, Mapping) or "actuator" in keys:
         return keys
     driver = "external"

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from loadctl.outlook.habit import FADE, SLOT_S, SLOTS, Habit, clock_slot, numbers
 from loadctl.outlook.sun import Location, clear_sky, noon_of
 
-LONGEST_GAP_S = 120.0  # a reading stands for no longer than this
+LONGEST_GAP_S = 120.0  # a reading stands for no longer than this, or twice the time between two
 LEAST_SEEN_S = 90.0  # with less of a quarter of an hour seen, nothing is learned from it
 TODAY_S = 2 * 3600.0  # so long ago counts a third of now
 RETURN_S = 6 * 3600.0  # so far ahead a third is left of what is unusual about today
@@ -72,8 +72,11 @@ class Expectation:
     _ahead_s: list[float] = field(default_factory=list)
     _usual: list[float] = field(default_factory=list)
 
-    def note(self, wall: datetime, pv_w: float | None, base_w: float, now: float | None = None) -> None:
-        """Take in a reading: what the panels give and what the house draws without our loads. `now`: POSIX of `wall`.
+    def note(
+        self, wall: datetime, pv_w: float | None, base_w: float, now: float | None = None, every_s: float = 1.0
+    ) -> None:
+        """Take in a reading: what the panels give and what the house draws without our loads. `now`: POSIX of `wall`;
+        `every_s`: the usual time between two readings.
 
         Where nobody measures the panels `pv_w` is None and `base_w` is what the house would take from the grid without
         our loads: negative while it would export.
@@ -85,8 +88,9 @@ class Expectation:
             self._close()
             self._begin(at, wall.toordinal())
         passed_s, self._at = at - self._at, at
-        if not 0 < passed_s <= LONGEST_GAP_S:
+        if not 0 < passed_s <= max(LONGEST_GAP_S, 2 * every_s):
             return
+        passed_s = min(passed_s, SLOT_S)
         self._seen_s += passed_s
         self._base_ws += base_w * passed_s
         if pv_w is not None:

@@ -79,7 +79,8 @@ class OutlookMaker:
         """Learn from a fresh reading; `own_w` is what our own loads draw of it. Outages teach nothing."""
         if sample.grid_up is False or sample.generator:
             return
-        self.learn(wall, wall.timestamp(), sample.grid_w, sample.pv_w, sample.load_w, sample.battery_w, own_w)
+        seen = sample.grid_w, sample.pv_w, sample.load_w, sample.battery_w
+        self.learn(wall, wall.timestamp(), *seen, own_w, sample.every_s)
 
     def learn(
         self,
@@ -90,8 +91,9 @@ class OutlookMaker:
         load_w: float | None,
         battery_w: float | None,
         own_w: float,
+        every_s: float,
     ) -> None:
-        """Learn from the values of a reading at `wall`, which is the POSIX time `now`."""
+        """Learn from the values of a reading at `wall`, which is the POSIX time `now`; they come each `every_s`."""
         base_w = None
         if pv_w is not None and load_w is not None:
             base_w = load_w - own_w
@@ -99,7 +101,7 @@ class OutlookMaker:
             base_w = grid_w + (pv_w or 0.0) + (battery_w or 0.0) - own_w
         if base_w is None:
             return
-        self._expectation.note(wall, pv_w, base_w, now)
+        self._expectation.note(wall, pv_w, base_w, now, every_s)
         self._lately.note(now, (pv_w or 0.0) - base_w)
 
     def outlook(self, wall: datetime, inputs: Mapping[str, Input], at: float) -> Outlook:

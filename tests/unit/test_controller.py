@@ -264,6 +264,8 @@ def test_what_is_wrong_is_told_as_for_a_file():
         Controller.from_dict({"loads": {"boiler": {"power": 2000}}})
     with pytest.raises(ConfigError, match=r"loads\.boiler: `power` is missing"):
         Controller.from_dict({"loads": {"boiler": {}}})
+    with pytest.raises(ConfigError, match=r"loads\.boiler: `power` is missing"):
+        Controller.from_dict({"loads": {"boiler": None}})
     with pytest.raises(ConfigError, match="there is no such file"):
         Controller.from_file("nowhere.yaml")
 

@@ -139,6 +139,16 @@ def test_gaps_teach_nothing_wrong():
     assert expected_wh(learner, now, 12) == pytest.approx(true_wh(sunny(2), now), rel=0.15)
 
 
+@pytest.mark.parametrize("every_s", [300, 900, 3600])
+def test_rare_readings_teach_much_the_same(every_s):
+    learner, now = Expectation(ZONE, HOME), wall(2, 12)
+    for day in range(3):
+        for at, pv_w, base_w in list(sunny(day))[:: every_s // 60]:
+            if at < now:
+                learner.note(at, pv_w, base_w, every_s=every_s)
+    assert expected_wh(learner, now, 12) == pytest.approx(true_wh(sunny(2), now), rel=0.15)
+
+
 def test_weeks_away_and_a_clock_that_was_never_set():
     learner = taught(sunny(0), sunny(1))
     learner.note(datetime(1970, 1, 1, 0, 5, tzinfo=ZONE), 0.0, 9000.0)
