@@ -44,12 +44,14 @@ def rows(lived: dict[tuple[str, Path], Tracking]) -> Iterator[str]:
 
 @pytest.mark.bench
 @pytest.mark.skipif(not DAYS, reason="the recorded days are not at hand")
-def test_the_cars_current_follows_the_sun_of_recorded_days(capsys):
+def test_the_cars_current_follows_the_sun_of_recorded_days(capsys, figure):
     runs = list(product(WALLBOXES, DAYS))
     with ProcessPoolExecutor(AT_ONCE, mp_context=get_context("spawn")) as pool:
         lived = dict(zip(runs, pool.map(live, [day for _, day in runs], [box for box, _ in runs]), strict=True))
     with capsys.disabled():
         print("", *rows(lived), sep="\n")  # noqa: T201
+    gaps = [seen.gap_steps for seen in lived.values()]
+    figure("a car's current beside the ideal one, on the days' average", f"{min(gaps):.2f} to {max(gaps):.2f} A off")
     for run, seen in lived.items():
         assert seen.gap_steps < 1, run
         assert seen.avoidable_pct < 3, run

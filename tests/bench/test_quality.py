@@ -13,6 +13,7 @@ from loadctl.lab.contest import Day, contests, share
 from loadctl.lab.days import days
 from loadctl.lab.homes import HOMES
 from loadctl.lab.scenario_file import read_scenario
+from tests.bench.conftest import Figure
 from tests.conftest import SHARED
 
 pytestmark = pytest.mark.bench
@@ -60,13 +61,21 @@ def _row(what: str, best: str, days: Sequence[Day]) -> str:
     return f"{what[:31]:32}{money}{counts[0]:8}{counts[1]:6}{counts[2]:7}{counts[3]:8}  {worst}"
 
 
-def test_the_table(lived: list[Day], capsys: pytest.CaptureFixture[str]):
+def test_the_table(lived: list[Day], capsys: pytest.CaptureFixture[str], figure: Figure):
     lines = [HEAD]
     for name in HOMES:
         home = _of(lived, name)
         best = _best(home)
         lines += [_row(f"{name.upper()} {day.trace}", best, [day]) for day in home]
         lines.append(_row(f"{name.upper()} (best: {best})", best, home))
+        possible = [day.possible for day in home]
+        ours = share([day.saved(day.ours) for day in home], possible)
+        other = share([day.saved(day.others[best]) for day in home], possible)
+        starts = sum(day.ours.all_starts for day in home)
+        figure(
+            f"part of what home {name.upper()} could save (best of {len(home[0].others)} others)",
+            f"{ours or 0:.2f} ({other or 0:.2f}, {best}), {starts} starts, all needs met",
+        )
     with capsys.disabled():
         sys.stdout.write("\n" + "\n".join(lines) + "\n")
 

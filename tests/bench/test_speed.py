@@ -28,6 +28,7 @@ from loadctl.lab.homes import HOMES
 from loadctl.lab.replay import replay
 from loadctl.lab.scenario_file import Home, read_scenario
 from loadctl.lab.trace import Moment, Trace
+from tests.bench.conftest import Figure
 from tests.conftest import SHARED
 
 pytestmark = pytest.mark.bench
@@ -80,11 +81,18 @@ def quiet_ticks_s(size: int, ticks: int = 4000) -> float:
     return best_s(live) / ticks
 
 
-def test_a_tick_of_the_core(say: Callable[[str], None]):
+def rounded(*values: float) -> str:
+    """Say numbers to three figures, as a row of them."""
+    return " / ".join(f"{float(f'{value:.3g}'):,.0f}".replace(",", " ") for value in values)
+
+
+def test_a_tick_of_the_core(say: Callable[[str], None], figure: Figure):
     say(f"{'core.step, quiet':24}{'ticks/s':>12}{'µs a tick':>12}{'ns a load':>12}")
     took = {size: quiet_ticks_s(size) for size in SIZES}
     for size, took_s in took.items():
         say(f"{size:4} load{'s' * (size > 1):19}{1 / took_s:12,.0f}{took_s * 1e6:12.2f}{took_s / size * 1e9:12.0f}")
+    loads = " / ".join(map(str, SIZES))
+    figure(f"quiet ticks of the core with {loads} loads", f"{rounded(*(1 / each for each in took.values()))} a second")
     for fewer, more in ((1, 5), (5, 12), (12, 50), (1, 50)):
         assert took[more] / more < 1.1 * took[fewer] / fewer, (
             f"{more} loads cost more than {more / fewer} times as much"
@@ -105,8 +113,9 @@ def night(zone: Any) -> Trace:
     return Trace("night", zone, tuple(Moment(MONDAY.timestamp() + 60.0 * row, 0.0, 250.0, 60.0) for row in rows))
 
 
-def test_a_home_lived_through(say: Callable[[str], None]):
+def test_a_home_lived_through(say: Callable[[str], None], figure: Figure):
     say(f"{'closed loop':24}{'quiet':>12}{'all day':>12}  seconds lived through in one")
+    quietly, daily = [], []
     for name, file in HOMES.items():
         quiet = night(UTC)
         scenario = read_scenario(file)
@@ -114,7 +123,11 @@ def test_a_home_lived_through(say: Callable[[str], None]):
         recorded = [day for path in DAYS[:4] for day in days(path)]
         all_s = [lived_s(scenario.on(day), day) for day in recorded]
         mean = f"{len(all_s) / sum(all_s):12,.0f}" if all_s else f"{'no traces':>12}"
+        quietly.append(1 / quiet_s)
+        daily += [len(all_s) / sum(all_s)] if all_s else []
         say(f"    home {name.upper():15}{1 / quiet_s:12,.0f}{mean}")
+    figure("quiet seconds of home A / B / C, its house around it", f"{rounded(*quietly)} a second")
+    figure("the same on recorded days", f"{rounded(*daily)} a second" if daily else "no recorded days here")
 
 
 @dataclass(slots=True)
@@ -149,12 +162,13 @@ class Minutes:
 BOILER = {"power": "2.5 kW", "min_on": "2 min", "min_off": "2 min"}
 
 
-def test_a_year_of_minutes(say: Callable[[str], None]):
+def test_a_year_of_minutes(say: Callable[[str], None], figure: Figure):
     """A year looked at once a minute is as many steps as six days of seconds, but by day each fifth of them plans."""
     quiet = night(UTC)
     home = read_scenario(HOMES["a"]).on(quiet)
     quiet_s = min(lived_s(home, quiet) for _ in range(20))
     say(f"{YEAR_MIN:,} quiet seconds of home A's closed loop: {quiet_s * YEAR_MIN:.1f} s")
+    figure("as many quiet seconds of home A as a year has minutes", f"{quiet_s * YEAR_MIN:.1f} s")
     for what, loads in (
         ("a boiler", {"boiler": BOILER}),
         ("3 loads", {"boiler": BOILER, "pump": {"power": "1.1 kW"}, "heater": {"power": "1.5 kW"}}),
@@ -165,9 +179,10 @@ def test_a_year_of_minutes(say: Callable[[str], None]):
             f"a year of minutes, {what}: {step_s * YEAR_MIN:.0f} s"
             f" ({1 / step_s:,.0f} steps/s over {MINUTES / 1440:.0f} days with {year.starts} starts)"
         )
+        figure(f"a year of minutes with clouds, {what}", f"{step_s * YEAR_MIN:.0f} s")
 
 
-def test_memory_stays_flat(say: Callable[[str], None]):
+def test_memory_stays_flat(say: Callable[[str], None], figure: Figure):
     """However long it lives, the loop keeps no more."""
 
     def peak_kib(hours: int) -> float:
@@ -184,4 +199,5 @@ def test_memory_stays_flat(say: Callable[[str], None]):
     peak_kib(1)
     short_kib, long_kib = peak_kib(2), peak_kib(8)
     say(f"memory of the loop: {short_kib:.0f} KiB for 2 hours, {long_kib:.0f} KiB for 8")
+    figure("memory of a home lived through for 2 / 8 hours", f"{short_kib:.0f} / {long_kib:.0f} KiB")
     assert long_kib < short_kib + 200
