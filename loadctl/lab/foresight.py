@@ -55,7 +55,7 @@ GAP = 0.0005
 LIMIT_S = 60.0
 VERSION = 2  # of the program; plans of another one are made anew
 WIDE = 0.01  # a gap (in money) that is worth another look
-UNSERVED = 1.0  # money per kWh of a need that cannot be met: never worth it, never impossible
+UNSERVED = 1.0  # money per kWh of a need that cannot be met: never worth it, never impossible; not what is billed
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +130,11 @@ def plan(home: Home, *, steps_s: Sequence[int] | None = None, limit_s: float = L
     last one as a whole as well, which also tells how much better any plan on it could be. Where that is much, each load
     in turn is planned anew while the others stay about as they are.
     """
+    return _billed(home, _searched(home, steps_s, limit_s))
+
+
+def _searched(home: Home, steps_s: Sequence[int] | None, limit_s: float) -> Plan:
+    """Return the best plan at the costs of the program, in which a lack costs more than it is billed."""
     steps_s = steps_s or GRIDS_S[min(len(home.loads), max(GRIDS_S))]
     rough: Plan | None = None
     for step_s in steps_s if len(steps_s) > 1 else ():
@@ -143,6 +148,29 @@ def plan(home: Home, *, steps_s: Sequence[int] | None = None, limit_s: float = L
     return best
 
 
+def _billed(home: Home, found: Plan) -> Plan:
+    """Return a plan at the costs of a score: what is lacking is bought at the usual price, and the same water once."""
+    buy = home.controller.house.tariff.buy.usual
+    needs_wh = {load.name: sum(_lacks_wh(home, found, period) for period in wanted(load, home)) for load in home.loads}
+    all_wh = sum(needs_wh.values())
+    tanks_wh = sum(lacks_wh for name, lacks_wh in needs_wh.items() if isinstance(home.appliances[name], TankKeys))
+    unmet_wh = all_wh - tanks_wh + max(tanks_wh, found.unmet_wh)
+    more = ((unmet_wh - found.unmet_wh) * buy - all_wh * UNSERVED) / 1000
+    return replace(found, money=found.money + more, bound=found.bound + more, unmet_wh=unmet_wh)
+
+
+def _lacks_wh(home: Home, found: Plan, period: Wanted) -> float:
+    """Return what a plan leaves undone of a need."""
+    begin, load = home.trace.begin, period.load
+    first, last = (max(0, int((at - begin) // found.step_s)) for at in (period.since, period.due))
+    if period.need.runtime_s is not None:
+        had_s = sum(found.on[load.name][first:last]) * found.step_s
+        return max(0.0, period.need.runtime_s - had_s) * load.power_w / 3600
+    rows = found.step_s // found.row_s
+    had_wh = sum(found.power_w[load.name][first * rows : last * rows]) * found.row_s / 3600
+    return max(0.0, (period.need.energy_wh or 0.0) - had_wh)
+
+
 def _better(one: Plan, other: Plan | None) -> Plan:
     return other if other is not None and other.money < one.money else one
 
@@ -152,13 +180,13 @@ def kept_plan(home: Home, *, limit_s: float = LIMIT_S, folder: Path | None = Non
     folder = folder or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loadctl" / "foresight"
     path = folder / f"{_fingerprint(home, limit_s)}.json"
     if path.is_file():
-        return _read(path)
-    made = plan(home, limit_s=limit_s)
+        return _billed(home, _read(path))
+    made = _searched(home, None, limit_s)
     folder.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(f".{os.getpid()}")
     beside.write_text(json.dumps(asdict(made)))
     beside.replace(path)
-    return made
+    return _billed(home, made)
 
 
 def _read(path: Path) -> Plan:

@@ -24,7 +24,7 @@ from loadctl.controller import Decision, LoadState
 from loadctl.core.rules import Load
 from loadctl.core.values import Verdict
 from loadctl.lab.foresight import Plan
-from loadctl.lab.score import Score
+from loadctl.lab.score import Score, bought_later
 from loadctl.lab.wanted import START_COSTS
 from loadctl.outlook.tariff import Tariff
 
@@ -109,8 +109,8 @@ class Ledger:
         span = (tariff.buy.usual - tariff.sell.usual) / 1000
         lost = dict.fromkeys(CAUSES, 0.0)
         bought_wh = defaultdict(float, self.bought_wh)
-        for unmet in score.unmet:
-            bought_wh[unmet.load, LATE] += unmet.energy_wh
+        for load, energy_wh in bought_later(score.unmet).items():
+            bought_wh[load, LATE] += energy_wh
         all_wh = sum(bought_wh.values())
         more_wh = all_wh - self.planned_wh - self.plan.unmet_wh
         for (load, cause), energy_wh in bought_wh.items():

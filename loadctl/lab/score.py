@@ -7,7 +7,8 @@ we would have sold the sun: it saves that much of tomorrow's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -62,12 +63,21 @@ class Score:
 
     @property
     def unmet_wh(self) -> float:
-        return sum(unmet.energy_wh for unmet in self.unmet)
+        """Return what the house bought later."""
+        return sum(bought_later(self.unmet).values())
 
     @property
     def missed(self) -> tuple[Unmet, ...]:
         """Return the needs with a deadline that were not met; a tank that ran empty misses none."""
         return tuple(unmet for unmet in self.unmet if unmet.due is not None)
+
+
+def bought_later(unmet: Iterable[Unmet]) -> dict[str, float]:
+    """Return what the house buys for each load (Wh). A need and the tank lack the same water: the larger counts."""
+    needs_wh, tanks_wh = defaultdict[str, float](float), defaultdict[str, float](float)
+    for lack in unmet:
+        (tanks_wh if lack.due is None else needs_wh)[lack.load] += lack.energy_wh
+    return {load: max(needs_wh[load], tanks_wh[load]) for load in sorted({*needs_wh, *tanks_wh})}
 
 
 def score_home(home: Home, policy: Policy[Any], name: str = "ours") -> Score:
@@ -137,7 +147,7 @@ class Book:
             if lacked_wh > 0:
                 self.unmet.append(Unmet(load, None, lacked_wh))
         tariff = self.home.controller.house.tariff
-        later = sum(unmet.energy_wh for unmet in self.unmet) * tariff.buy.usual - kept_wh * tariff.sell.usual
+        later = sum(bought_later(self.unmet).values()) * tariff.buy.usual - kept_wh * tariff.sell.usual
         starts = {load: account.starts for load, account in result.loads.items()}
         return Score(
             self.home.name,

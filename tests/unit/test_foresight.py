@@ -74,6 +74,22 @@ def test_a_tank_is_heated_when_it_is_cheapest_and_not_before_it_must():
     assert found.money == pytest.approx(0.30 * 2.5 - 0.08 * (2.5 - 1) + 0.005, abs=0.005)
 
 
+@pytest.mark.parametrize(
+    ("need", "draws"),
+    [("2 kWh by 00:30", None), ("90 min by 01:00", None), ("2 kWh by 00:30", "00:30"), ("1.2 kWh by 00:30", "00:05")],
+)
+def test_what_cannot_be_served_is_billed_as_a_score_bills_it(tmp_path: Path, need: str, draws: str | None):
+    """What a need and a tank lack is the same water; the program's fine for a lack is no price."""
+    tank = {"is": "tank", "begins": "0 kWh", "loss": "0 W", "draws": {draws: "1.5 kWh"}}
+    lived = home({"heater": {**HEATER, "need": need}}, trace([(HOUR, 0.0, 0.0)]), {"heater": tank} if draws else {})
+    found = kept_plan(lived, limit_s=SECONDS, folder=tmp_path)
+    replayed = score_home(lived, Followed(found, lived.loads), "plan")
+    assert found.unmet_wh == pytest.approx(1000, abs=30)
+    assert replayed.unmet_wh == pytest.approx(found.unmet_wh, abs=30)
+    assert found.money == pytest.approx(replayed.money, abs=0.01)
+    assert kept_plan(lived, limit_s=SECONDS, folder=tmp_path) == found
+
+
 def test_an_empty_tank_loses_nothing():
     tank = {"is": "tank", "holds": "4 kWh", "begins": "0 kWh", "loss": "60 W", "draws": {"05:00": "1 kWh"}}
     dark = trace([(6 * HOUR, 0.0, 0.0)])

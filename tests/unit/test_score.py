@@ -79,6 +79,15 @@ def test_an_empty_tank_is_helped_by_the_house_and_heat_that_is_left_is_worth_the
     assert warm.money == pytest.approx(0.30 - 0.04 + 0.005, abs=0.0005)
 
 
+def test_water_that_its_need_and_the_tank_both_lack_is_bought_once():
+    loads = {"heater": {**HEATER, "need": "1 kWh by 01:00"}}
+    lived = home(loads, trace([(2 * HOUR, 0.0, 0.0)]), {"heater": TANK})
+    dry = score_home(lived, NoDiversion())
+    assert [lack.energy_wh for lack in dry.unmet] == pytest.approx([1000.0, 500.0])
+    assert dry.unmet_wh == pytest.approx(1000.0)
+    assert dry.money == pytest.approx(0.30)
+
+
 def test_a_minimum_time_that_is_broken_is_told():
     lived = home({"heater": HEATER}, trace([(HOUR, 0.0, 0.0)]))
     score = score_home(lived, Told({600: 2000.0, 700: 0.0, 1200: 2000.0, 1500: 0.0}))
