@@ -9,6 +9,7 @@ sum of powers that can be on, not the import at the mean power. What it leaves o
 - a heat pump's slow start is the energy that it lacks in its first step;
 - a tank's thermostat never opens: the plan stops heating before it would;
 - relays and readings take no time;
+- nothing is on in a step that a gap of the trace touches;
 - of an owner's rules it keeps hours, minimum times, starts and daily maxima, not `when`, `max_import` or a battery's.
 
 `Followed` lets a plan run in the same closed loop as any policy, which tells what all of these are worth.
@@ -90,11 +91,16 @@ class Grid:
     steps: int
     step_s: int
     row_s: int
-    base_w: NDArray[np.float64]  # the house less the sun, a value per second
+    base_w: NDArray[np.float64]  # the house less the sun, a value per second; not a number: not known
 
     @property
     def rows(self) -> int:
         return self.step_s // self.row_s
+
+    @property
+    def unknown(self) -> list[int]:
+        """Return the steps of which some is not known."""
+        return sorted({int(second) // self.step_s for second in np.flatnonzero(np.isnan(self.base_w))})
 
     def step_at(self, at: float) -> int:
         return int((at - self.begin) // self.step_s)
@@ -103,9 +109,13 @@ class Grid:
 def _grid(home: Home, step_s: int, row_s: int) -> Grid:
     moments = home.trace.moments
     begin = moments[0].time
-    if any(not moment.known for moment in moments):
-        raise LoadctlError(f"{home.trace.name}: it has gaps; there is no perfect plan for what nobody knows")
-    base_w = np.concatenate([np.full(round(moment.for_s), moment.base_w - moment.pv_w) for moment in moments])
+    base_w = np.concatenate(
+        [np.full(round(moment.for_s), moment.base_w - moment.pv_w if moment.known else np.nan) for moment in moments]
+    )
+    if 2 * np.isnan(base_w).sum() >= len(base_w):
+        raise LoadctlError(
+            f"{home.trace.name}: it has gaps of half the time or more; there is no perfect plan for what nobody knows"
+        )
     steps = -(-len(base_w) // step_s)
     padded = np.concatenate([base_w, np.full(steps * step_s - len(base_w), base_w[-1])])
     return Grid(begin, steps, step_s, row_s, padded)
@@ -124,7 +134,7 @@ class Switch:
 
 
 def plan(home: Home, *, steps_s: Sequence[int] | None = None, limit_s: float = LIMIT_S) -> Plan:
-    """Return the best plan for the home's day that is found in `limit_s`. Raises LoadctlError for a trace with gaps.
+    """Return the best plan for the home's day that is found in `limit_s`. Raises LoadctlError if too little is known.
 
     A coarse plan comes first; each finer grid of `steps_s` is searched near the switchings of the plan before, and the
     last one as a whole as well, which also tells how much better any plan on it could be. Where that is much, each load
@@ -262,6 +272,8 @@ def _switch(model: Model, grid: Grid, home: Home, load: Load) -> Switch:
     stopped = model.add(grid.steps, 1.0)
     runs, rests = (max(1, -(-round(least_s) // grid.step_s)) for least_s in (load.min_on_s, load.min_off_s))
     _limits(model, grid, home, load, on, started)
+    for step in grid.unknown:
+        model.upper[on[step]] = 0.0
     for step in range(grid.steps):
         before = [(on[step - 1], -1.0)] if step else []
         model.row([(on[step], 1.0), *before, (started[step], -1.0), (stopped[step], 1.0)], 0.0, 0.0)
@@ -394,9 +406,12 @@ def _imports(model: Model, grid: Grid, home: Home, switches: Sequence[Switch]) -
     last = grid.begin + grid.steps * grid.step_s
     pieces = house.tariff.prices(grid.begin, last, house.zone, {})
     base = grid.base_w.reshape(-1, grid.row_s)
-    hours = grid.row_s / 3600 / 1000
     bought = model.add(len(base))
-    for row, watts in enumerate(base):
+    for row, seconds in enumerate(base):
+        watts = seconds[~np.isnan(seconds)]
+        if not len(watts):
+            continue
+        hours = len(watts) / 3600 / 1000
         at = grid.begin + row * grid.row_s
         piece = next((piece for piece in pieces if piece.end > at), pieces[-1])
         buy, sell = piece.import_price, piece.export_price

@@ -44,6 +44,7 @@ BOUGHT = {
     Verdict.BUSY: AFTER,
     Verdict.STOP: AFTER,
     Verdict.YIELD: AFTER,
+    Verdict.BLIND: AFTER,
     Verdict.START: BEFORE,
     Verdict.HELD_ON: HELD,
     Verdict.RUN: PARTIAL,
@@ -86,7 +87,7 @@ class Ledger:
         planned = [self.plan.power_w[load.name][row] for load in self.loads]
         draws = [states[load.name].power_w or 0.0 for load in self.loads]
         wanted_w, draw_w = sum(planned), sum(draws)
-        sun_w = max(0.0, surplus_w)
+        sun_w = surplus_w if surplus_w > 0 else 0.0  # in a gap what is drawn counts as bought
         self.planned_wh += max(0.0, wanted_w - sun_w) / 3600
         short_w, spare_w = draw_w - sun_w, sun_w - draw_w
         if short_w > 0:

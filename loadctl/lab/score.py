@@ -3,6 +3,9 @@
 Import is paid and export is earned at the site's prices, each switching-on costs a little wear, and what was not served
 in time is bought by the house itself and listed. Heat that is left in a tank at the end counts at the price for which
 we would have sold the sun: it saves that much of tomorrow's.
+
+What the house came to in a gap of the trace nobody knows, and it is not counted; there only what the loads draw is
+paid, at the price of buying, or to run in a gap would cost nothing.
 """
 
 from __future__ import annotations
@@ -95,6 +98,8 @@ class Book:
     home: Home
     machines: Mapping[str, Machine]
     money: float = 0.0
+    import_wh: float = 0.0
+    export_wh: float = 0.0
     broken: list[Broken] = field(default_factory=list)
     unmet: list[Unmet] = field(default_factory=list)
     had_wh: dict[str, float] = field(default_factory=dict)
@@ -119,7 +124,11 @@ class Book:
             self._switched[load.name] = None
 
     def count(self, stretch: Stretch) -> None:
-        now, left_s = stretch.begin, float(stretch.for_s)
+        now, left_s, known = stretch.begin, float(stretch.for_s), stretch.moment.known
+        grid_w = stretch.grid_w if known else sum(state.power_w or 0.0 for state in stretch.states.values())
+        if known:
+            self.import_wh += max(0.0, grid_w) * left_s / 3600
+            self.export_wh += max(0.0, -grid_w) * left_s / 3600
         for name, state in stretch.states.items():
             before = self._states.get(name)
             if state is not before:
@@ -128,8 +137,8 @@ class Book:
             if now >= self._turn:
                 self._turned(now)
             for_s = min(left_s, self._turn - now)
-            price = self._buy if stretch.grid_w > 0 else self._sell
-            self.money += stretch.grid_w * price * for_s / 3_600_000
+            price = self._buy if grid_w > 0 else self._sell
+            self.money += grid_w * price * for_s / 3_600_000
             for name, state in stretch.states.items():
                 if state.power_w:
                     self.had_wh[name] += state.power_w * for_s / 3600
@@ -154,8 +163,8 @@ class Book:
             self.home.trace.name,
             name,
             self.money + later / 1000 + START_COSTS * sum(starts.values()),
-            result.import_wh,
-            result.export_wh,
+            self.import_wh,
+            self.export_wh,
             starts,
             dict(self.had_wh),
             kept_wh,

@@ -11,7 +11,7 @@ from loadctl.lab.baselines import NoDiversion
 from loadctl.lab.foresight import Followed, Plan, kept_plan, plan
 from loadctl.lab.score import score_home
 from loadctl.lab.trace import Trace
-from tests.lab_days import home, trace
+from tests.lab_days import holed, home, trace
 
 HOUR = 3600.0
 HEATER = {"power": "2 kW", "min_on": "5 min", "min_off": "5 min"}
@@ -145,8 +145,21 @@ def test_a_plan_is_made_once(tmp_path: Path):
     assert kept_plan(other, limit_s=SECONDS, folder=tmp_path) != first
 
 
+def test_a_plan_is_made_around_a_gap():
+    """Of two sunny half-hours one is not known, but for its last minute; a tank is drawn from all the same."""
+    rows = [(HOUR, 0.0, 500.0), (1740.0, 3000.0, 500.0), (60.0, 3000.0, 500.0), (1800.0, 3000.0, 500.0)]
+    day = holed(trace([*rows, (2 * HOUR, 0.0, 500.0)]), 1)
+    tank = {"is": "tank", "begins": "0.5 kWh", "loss": "0 W", "draws": {"01:15": "0.5 kWh", "03:00": "1 kWh"}}
+    lived = home({"heater": HEATER}, day, {"heater": tank})
+    found = plan(lived, steps_s=(600,), limit_s=SECONDS)
+    assert _on_s(found, "heater", day) == [5400, 6000, 6600]
+    assert found.money == pytest.approx(0.30 * 1.5 - 0.08 * (2.5 * 31 / 60 - 1) + 0.005, abs=0.002)
+    replayed = score_home(lived, Followed(found, lived.loads), "plan")
+    assert replayed.money == pytest.approx(found.money, abs=0.002)
+
+
 def test_there_is_no_plan_for_what_nobody_knows():
-    gap = trace([(HOUR, 0.0, 0.0), (HOUR, 0.0, 0.0)])
-    moments = (gap.moments[0], type(gap.moments[1])(gap.moments[1].time, 0.0, 0.0, HOUR, known=False))
-    with pytest.raises(LoadctlError, match="it has gaps"):
-        plan(home({"heater": HEATER}, Trace("holes", gap.zone, moments)))
+    day = trace([(HOUR, 0.0, 0.0), (HOUR, 0.0, 0.0), (1.0, 0.0, 0.0)])
+    assert plan(home({"heater": HEATER}, holed(day, 1))).money == 0.0
+    with pytest.raises(LoadctlError, match="it has gaps of half the time or more"):
+        plan(home({"heater": HEATER}, holed(day, 1, 2)))

@@ -10,7 +10,7 @@ from loadctl.lab.contest import Day, contest, contests, share
 from loadctl.lab.losses import AFTER, BEFORE, CAUSES, HEAT, HELD, PARTIAL, SWITCHING
 from loadctl.lab.scenario_file import Scenario
 from loadctl.lab.trace import Trace
-from tests.lab_days import trace
+from tests.lab_days import holed, trace
 
 HOUR = 3600.0
 QUICK = {"power": "2 kW", "min_on": "1 min", "min_off": "1 min"}
@@ -84,6 +84,14 @@ def test_more_starts_have_a_name(tmp_path: Path):
     day = _lived(load, trace(rows), tmp_path)
     _adds_up(day)
     assert _worst(day) == SWITCHING
+
+
+def test_over_a_gap_the_causes_add_up(tmp_path: Path):
+    rows = [(HOUR, 0.0, 0.0), (1200.0, 3000.0, 0.0), (1200.0, 3000.0, 0.0), (HOUR, 2500.0, 0.0), (HOUR, 0.0, 0.0)]
+    load = {**QUICK, "need": "1.5 kWh by 02:40", "daily_max": "1.5 kWh", "min_on": "15 min"}
+    day = _lived(load, holed(trace(rows), 2), tmp_path)
+    _adds_up(day)
+    assert day.losses[AFTER] > 0.0  # it ran on blindly
 
 
 def test_days_are_lived_in_order_by_several_processes(tmp_path: Path):

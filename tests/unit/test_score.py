@@ -11,7 +11,7 @@ from loadctl.controller import LoadState, Sample
 from loadctl.core.values import Command
 from loadctl.lab.baselines import NoDiversion, Wishes
 from loadctl.lab.score import score_home
-from tests.lab_days import home, trace
+from tests.lab_days import holed, home, trace
 
 HOUR = 3600.0
 HEATER = {"power": "2 kW", "min_on": "5 min", "min_off": "5 min"}
@@ -37,6 +37,17 @@ def test_import_is_paid_and_export_is_earned():
     score = score_home(lived, NoDiversion(), "none")
     assert score.money == pytest.approx(0.30 - 0.08 * 2)
     assert (score.import_wh, score.export_wh) == pytest.approx((1000.0, 2000.0))
+
+
+def test_in_a_gap_only_what_a_load_draws_is_paid():
+    day = holed(trace([(HOUR, 0.0, 1000.0), (HOUR, 5000.0, 1000.0), (HOUR, 0.0, 1000.0)]), 1)
+    lived = home({"heater": HEATER}, day)
+    none = score_home(lived, NoDiversion())
+    assert none.money == pytest.approx(0.60)
+    assert (none.import_wh, none.export_wh) == pytest.approx((2000.0, 0.0))
+    blindly = score_home(lived, Told({3700: 2000.0, 3700 + 1800: 0.0}))
+    assert blindly.money == pytest.approx(0.60 + 0.30 + 0.005)
+    assert blindly.import_wh == pytest.approx(2000.0)
 
 
 def test_a_start_costs_wear_and_the_relay_a_second():
