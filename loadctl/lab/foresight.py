@@ -159,26 +159,33 @@ def _searched(home: Home, steps_s: Sequence[int] | None, limit_s: float) -> Plan
 
 
 def _billed(home: Home, found: Plan) -> Plan:
-    """Return a plan at the costs of a score: what is lacking is bought at the usual price, and the same water once."""
-    buy = home.controller.house.tariff.buy.usual
-    needs_wh = {load.name: sum(_lacks_wh(home, found, period) for period in wanted(load, home)) for load in home.loads}
-    all_wh = sum(needs_wh.values())
-    tanks_wh = sum(lacks_wh for name, lacks_wh in needs_wh.items() if isinstance(home.appliances[name], TankKeys))
-    unmet_wh = all_wh - tanks_wh + max(tanks_wh, found.unmet_wh)
-    more = ((unmet_wh - found.unmet_wh) * buy - all_wh * UNSERVED) / 1000
-    return replace(found, money=found.money + more, bound=found.bound + more, unmet_wh=unmet_wh)
+    """Return a plan at the costs of a score: a lack is bought at the usual price, and the same water only once."""
+    needs_wh = tanks_wh = 0.0
+    kept_wh = found.kept_wh
+    for load in home.loads:
+        periods = wanted(load, home)
+        served_wh = sum(min(_had_wh(home, found, period), period.energy_wh) for period in periods)
+        lacks_wh = sum(period.energy_wh for period in periods) - served_wh
+        needs_wh += lacks_wh
+        if isinstance(home.appliances[load.name], TankKeys):
+            tanks_wh += lacks_wh
+        if load.name in home.guessed:
+            kept_wh += max(0.0, sum(found.power_w[load.name]) * found.row_s / 3600 - served_wh)
+    unmet_wh = needs_wh - tanks_wh + max(tanks_wh, found.unmet_wh)
+    tariff = home.controller.house.tariff
+    bought = (unmet_wh - found.unmet_wh) * tariff.buy.usual / 1000
+    more = bought - (kept_wh - found.kept_wh) * tariff.sell.usual / 1000 - needs_wh * UNSERVED / 1000
+    return replace(found, money=found.money + more, bound=found.bound + more, kept_wh=kept_wh, unmet_wh=unmet_wh)
 
 
-def _lacks_wh(home: Home, found: Plan, period: Wanted) -> float:
-    """Return what a plan leaves undone of a need."""
-    begin, load = home.trace.begin, period.load
+def _had_wh(home: Home, found: Plan, period: Wanted) -> float:
+    """Return what a load gets in a need's period, for a need of time its time at the load's power."""
+    load, begin = period.load, home.trace.begin
     first, last = (max(0, int((at - begin) // found.step_s)) for at in (period.since, period.due))
-    if period.need.runtime_s is not None:
-        had_s = sum(found.on[load.name][first:last]) * found.step_s
-        return max(0.0, period.need.runtime_s - had_s) * load.power_w / 3600
+    if period.runtime:
+        return sum(found.on[load.name][first:last]) * found.step_s * load.power_w / 3600
     rows = found.step_s // found.row_s
-    had_wh = sum(found.power_w[load.name][first * rows : last * rows]) * found.row_s / 3600
-    return max(0.0, (period.need.energy_wh or 0.0) - had_wh)
+    return sum(found.power_w[load.name][first * rows : last * rows]) * found.row_s / 3600
 
 
 def _better(one: Plan, other: Plan | None) -> Plan:

@@ -2,7 +2,8 @@
 
 Import is paid and export is earned at the site's prices, each switching-on costs a little wear, and what was not served
 in time is bought by the house itself and listed. Heat that is left in a tank at the end counts at the price for which
-we would have sold the sun: it saves that much of tomorrow's.
+we would have sold the sun: it saves that much of tomorrow's. So does what an appliance took beyond its needs if it was
+only guessed: nobody said that it is worth nothing.
 
 What the house came to in a gap of the trace nobody knows, and it is not counted; there only what the loads draw is
 paid, at the price of buying, or to run in a gap would cost nothing.
@@ -46,7 +47,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a policy came to in a home: `money` is what was paid, wear and what was bought later included."""
+    """What a policy came to in a home: `money` is what was paid, wear and what was bought later included.
+
+    `kept_wh`: what is left at the end and saves some of tomorrow's sun.
+    """
 
     home: str
     trace: str
@@ -107,6 +111,7 @@ class Book:
     _pieces: list[Piece] = field(init=False)
     _periods: list[Wanted] = field(init=False)
     _begun: list[tuple[Wanted, float]] = field(default_factory=list)  # with what the load had had then
+    _served_wh: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # of the needs
     _turn: float = 0.0  # POSIX: until then neither price nor period changes
     _buy: float = 0.0
     _sell: float = 0.0
@@ -149,7 +154,7 @@ class Book:
     def close(self, name: str, result: Result) -> Score:
         last = self.home.trace.moments[-1]
         self._turned(last.time + last.for_s)
-        kept_wh = 0.0
+        kept_wh = sum(max(0.0, self.had_wh[load] - self._served_wh[load]) for load in self.home.guessed)
         for load, machine in self.machines.items():
             lacked_wh = getattr(machine, "unmet_wh", 0.0)
             kept_wh += getattr(machine, "kept_wh", 0.0)
@@ -189,12 +194,10 @@ class Book:
         return (self.had_s if period.runtime else self.had_wh)[period.load.name]
 
     def _due(self, period: Wanted, before: float) -> None:
-        had, power_w = self._had(period) - before, period.load.power_w
-        if period.need.runtime_s is not None:
-            lacks_wh, whole_wh = (period.need.runtime_s - had) * power_w / 3600, period.need.runtime_s * power_w / 3600
-        else:
-            whole_wh = period.need.energy_wh or 0.0
-            lacks_wh = whole_wh - had
+        had, power_w, whole_wh = self._had(period) - before, period.load.power_w, period.energy_wh
+        had_wh = had * power_w / 3600 if period.runtime else had
+        self._served_wh[period.load.name] += min(had_wh, whole_wh)
+        lacks_wh = whole_wh - had_wh
         if lacks_wh > max(MET_WITHIN_S * power_w / 3600, MET_WITHIN_SHARE * whole_wh):
             self.unmet.append(Unmet(period.load.name, period.due, lacks_wh))
 

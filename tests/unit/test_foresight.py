@@ -90,6 +90,16 @@ def test_what_cannot_be_served_is_billed_as_a_score_bills_it(tmp_path: Path, nee
     assert kept_plan(lived, limit_s=SECONDS, folder=tmp_path) == found
 
 
+def test_what_is_left_of_a_run_counts_for_a_guessed_appliance_as_in_a_score():
+    loads = {"heater": {**HEATER, "min_on": "1 h", "need": "1 kWh by 06:00"}}
+    lived = home(loads, SUNNY)
+    found = plan(lived, limit_s=SECONDS)
+    assert found.kept_wh == pytest.approx(1000.0, abs=1)
+    assert found.money == pytest.approx(score_home(lived, Followed(found, lived.loads)).money, abs=0.005)
+    described = plan(home(loads, SUNNY, {"heater": {"is": "plain"}}), limit_s=SECONDS)
+    assert described.money == pytest.approx(found.money + 0.08, abs=0.001)
+
+
 def test_an_empty_tank_loses_nothing():
     tank = {"is": "tank", "holds": "4 kWh", "begins": "0 kWh", "loss": "60 W", "draws": {"05:00": "1 kWh"}}
     dark = trace([(6 * HOUR, 0.0, 0.0)])
