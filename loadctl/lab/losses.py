@@ -4,8 +4,9 @@ All that a policy paid more than the plan is exactly the sum of
 
 - what it bought instead of taking from the sun: the kWh its loads had from the grid, and what the house bought later,
   less what the plan bought, each at the price of buying less that of selling;
-- heat that was made and lost again, or more than was needed, at the price of selling;
-- wear of more starts.
+- wear of more starts;
+- the rest: heat that was made and lost again, or more than was needed, at the price of selling. It can be less than
+  nothing, where the plan loses more heat or leaves out something (see `foresight`).
 
 The first is split by what the loads' verdicts were. Bought in a minimum time: a cloud came too soon. Bought while it
 waited to stop: waiting. Bought while it ran by its rules: partial sun that it accepted. Bought because a need pressed,
@@ -28,14 +29,14 @@ from loadctl.lab.score import Score, bought_later
 from loadctl.lab.wanted import START_COSTS
 from loadctl.outlook.tariff import Tariff
 
-BEFORE, AFTER, HELD, PARTIAL, NEEDS, SWITCHING, HEAT = CAUSES = (
+BEFORE, AFTER, HELD, PARTIAL, NEEDS, SWITCHING, REST = CAUSES = (
     "waiting to start",
     "waiting to stop",
     "minimum times",
     "thresholds and partial sun",
     "needs at the last moment",
     "switching",
-    "heat lost or too much",
+    "the rest",
 )
 # What a load that draws from the grid is said to do. What is not here runs because a need presses.
 BOUGHT = {
@@ -68,7 +69,13 @@ MISSED = {
     Verdict.CHEAP: PARTIAL,
     Verdict.NEED: PARTIAL,
 }
+HEAT = "heat lost or too much"
 LATE = "late"
+
+
+def called(cause: str, money: float) -> str:
+    """Return what a loss is called for a person: what is left over is heat, if it is a loss at all."""
+    return HEAT if cause == REST and money > 0 else cause
 
 
 @dataclass(slots=True)
@@ -119,7 +126,7 @@ class Ledger:
             for other, share in self._earlier(load).items() if cause == LATE else ((cause, 1.0),):
                 lost[other] += money * share
         lost[SWITCHING] = START_COSTS * (score.all_starts - sum(self.plan.starts.values()))
-        lost[HEAT] = score.money - self.plan.money - sum(lost.values())
+        lost[REST] = score.money - self.plan.money - sum(lost.values())
         return lost
 
     def _earlier(self, load: str) -> Mapping[str, float]:

@@ -95,7 +95,7 @@ def test_water_that_its_need_and_the_tank_both_lack_is_bought_once():
     loads = {"heater": {**HEATER, "need": "1 kWh by 01:00"}}
     lived = home(loads, trace([(2 * HOUR, 0.0, 0.0)]), {"heater": TANK})
     dry = score_home(lived, NoDiversion())
-    assert [lack.energy_wh for lack in dry.unmet] == pytest.approx([1000.0, 500.0])
+    assert [(lack.due is None, lack.energy_wh) for lack in dry.unmet] == [(False, 1000.0), (True, pytest.approx(500.0))]
     assert dry.unmet_wh == pytest.approx(1000.0)
     assert dry.money == pytest.approx(0.30)
 
