@@ -73,7 +73,7 @@ def told(day: Day) -> Iterator[str]:
     """Yield the lines on one day: a table of policies, and where the rest was lost."""
     from loadctl.lab.contest import share
 
-    yield f"{day.trace}, home {day.home}" + (f", {day.known:.1%} of it known" if day.known < 1 else "")
+    yield f"{day.trace}, home {day.home}" + (f", {day.known:.1%} of it known" if day.known < 0.9995 else "")
     yield f"  {'':28}{'cost':>8}{'saved':>8}{'share':>8}{'starts':>8}  unmet"
     for one in day.scores:
         reached = share([day.saved(one)], [day.possible])
@@ -85,6 +85,8 @@ def told(day: Day) -> Iterator[str]:
     at_most = f"a better plan saves {_shown(plan.gap)} more at most, on a grid of {plan.step_s} s"
     if day.beaten_by is not None:
         at_most = f"{day.beaten_by.policy} saved more, so more was possible; look longer with --search"
+    if reached is None:
+        at_most = f"nothing to save, so no share; {at_most}"
     starts = sum(plan.starts.values())
     yield _row("perfect foresight", plan.money, day.planned, _shown(reached), starts, at_most)
     yield from _lost(day.losses)

@@ -139,7 +139,9 @@ def test_where_nothing_can_be_saved_there_is_no_share(tmp_path: Path, files: tup
     home.write_text("rules: {loads: {heater: {power: 2 kW}}}")
     said = _run(tmp_path, home, trace)
     assert said.exit_code == 0, said.output
-    assert next(line.split() for line in said.stdout.splitlines() if line.startswith("  perfect"))[4] == "0"
+    plan = next(line for line in said.stdout.splitlines() if line.startswith("  perfect"))
+    assert plan.split()[4] == "0"
+    assert "nothing to save, so no share" in plan
     assert "-0.00" not in said.stdout
 
 
