@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ def trace(rows: Sequence[tuple[float, float, float]], begin: float = MONDAY, nam
         moments.append(Moment(at, pv_w, base_w, for_s))
         at += for_s
     return Trace(name, UTC, tuple(moments))
+
+
+def holed(day: Trace, *holes: int) -> Trace:
+    """Return a trace of whose rows some are not known."""
+    moments = tuple(replace(row, known=index not in holes) for index, row in enumerate(day.moments))
+    return replace(day, moments=moments)
 
 
 def home(loads: dict[str, Any], day: Trace, house: dict[str, Any] | None = None, **more: Any) -> Home:

@@ -55,7 +55,7 @@ def replay(
     side by side. A TRACE is a CSV file with time, pv_w and load_w, or what `loadctl history export` or Home Assistant
     wrote. All days are lived as one.
     """
-    from loadctl.lab.side_by_side import Job, compared, homes_of, is_rules, live_all
+    from loadctl.lab.side_by_side import Job, compared, guess_of, homes_of, is_rules, live_all
 
     if plot is not None and plot.suffix not in {".html", ".png"}:
         raise click.UsageError(f"--plot {plot}: the name of a picture ends in .html or .png")
@@ -86,10 +86,8 @@ def replay(
             click.echo("\n".join(decided(course, titled=several)))
         if several:
             click.echo("\n".join(differing(courses, found)))
-    guessed = {load: None for home in homes.values() for load in home.guessed}
-    if guessed:
-        what = ", ".join(f"`{load}`" for load in guessed)
-        click.echo(f"loadctl: {what}: what it really is was guessed from its rule; say it under `house:`", err=True)
+    if guess := guess_of(homes.values()):
+        click.echo(f"loadctl: {guess}", err=True)
     for course in courses:
         if course.unknown:
             what = ", ".join(f"`{name}`" for name in course.unknown)

@@ -111,7 +111,7 @@ def told(space: Space, proposal: Proposal) -> Iterator[str]:
     yield ""
     yield "Money against switching, a day: your rules, then those to which no others that were tried are better in both"
     yield f"  {'searched days':>18}{'held-back days':>20}"
-    yield f"  {'paid':>9}{'starts':>9}{'paid':>11}{'starts':>9}"
+    yield f"  {'cost':>9}{'starts':>9}{'cost':>11}{'starts':>9}"
     yours = Row((), *proposal.before)
     for row in (yours, *(row for row in proposal.trade if row.settings)):
         held = f"{row.held.money:11.3f}{row.held.starts:9.1f}" if row.held else " " * 20

@@ -19,11 +19,12 @@ from loadctl.lab.trace import Trace
 
 OURS = "loadctl"
 NONE = "no diversion"
+LEAST = 0.005  # less money than this is none
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What all came to on one day. `plan` None: there is none, and `why` says so."""
+    """What all came to on one day. `plan` None: there is none, and `why` says so. `known`: the share without gaps."""
 
     home: str
     trace: str
@@ -33,11 +34,30 @@ class Day:
     plan: Plan | None
     why: str
     losses: Mapping[str, float]
+    known: float = 1.0
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """Return all policies: no diversion, what others do, loadctl."""
+        return (self.none, *self.others.values(), self.ours)
+
+    @property
+    def planned(self) -> float | None:
+        """Return the money that the plan saves."""
+        return None if self.plan is None else self.none.money - self.plan.money
 
     @property
     def possible(self) -> float | None:
-        """Return the money that the plan saves."""
-        return None if self.plan is None else self.none.money - self.plan.money
+        """Return the money that could be saved, if there is a plan. Who does better proves that more could."""
+        return None if self.planned is None else max(self.planned, *(self.saved(score) for score in self.scores))
+
+    @property
+    def beaten_by(self) -> Score | None:
+        """Return the policy that did better than the plan, if any: its search was short or its grid coarse."""
+        if self.plan is None:
+            return None
+        best = min(self.scores, key=lambda score: score.money)
+        return best if best.money < self.plan.money - LEAST else None
 
     def saved(self, score: Score) -> float:
         """Return the money that a policy saves over no diversion."""
@@ -70,7 +90,9 @@ def contest(
     scores = {
         name: score_home(lived, Baseline(lived.loads, make()), name) for name, make in BASELINES.items() if others
     }
-    return Day(home.name, trace.name, score_home(lived, NoDiversion(), NONE), ours, scores, plan, why, losses)
+    none = score_home(lived, NoDiversion(), NONE)
+    unknown_s = sum(moment.for_s for moment in trace.moments if not moment.known)
+    return Day(home.name, trace.name, none, ours, scores, plan, why, losses, 1 - unknown_s / (trace.end - trace.begin))
 
 
 def contests(
@@ -91,7 +113,10 @@ def _contest(job: tuple[Scenario, Trace, float, Path | None]) -> Day:
 
 
 def share(saved: Sequence[float], possible: Sequence[float | None]) -> float | None:
-    """Return the part of the possible saving, the ratio of the sums over the days that have a plan."""
+    """Return the part of the possible saving, the ratio of the sums over the days that have a plan.
+
+    None: there is no such day, or nothing could be saved.
+    """
     pairs = [(mine, most) for mine, most in zip(saved, possible, strict=True) if most is not None]
     most = sum(most for _, most in pairs)
-    return sum(mine for mine, _ in pairs) / most if most > 0 else None
+    return sum(mine for mine, _ in pairs) / most if most >= LEAST else None

@@ -9,6 +9,7 @@ sum of powers that can be on, not the import at the mean power. What it leaves o
 - a heat pump's slow start is the energy that it lacks in its first step;
 - a tank's thermostat never opens: the plan stops heating before it would;
 - relays and readings take no time;
+- nothing is on in a step that a gap of the trace touches;
 - of an owner's rules it keeps hours, minimum times, starts and daily maxima, not `when`, `max_import` or a battery's.
 
 `Followed` lets a plan run in the same closed loop as any policy, which tells what all of these are worth.
@@ -55,7 +56,7 @@ GAP = 0.0005
 LIMIT_S = 60.0
 VERSION = 2  # of the program; plans of another one are made anew
 WIDE = 0.01  # a gap (in money) that is worth another look
-UNSERVED = 1.0  # money per kWh of a need that cannot be met: never worth it, never impossible
+UNSERVED = 1.0  # money per kWh of a need that cannot be met: never worth it, never impossible; not what is billed
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,16 @@ class Grid:
     steps: int
     step_s: int
     row_s: int
-    base_w: NDArray[np.float64]  # the house less the sun, a value per second
+    base_w: NDArray[np.float64]  # the house less the sun, a value per second; not a number: not known
 
     @property
     def rows(self) -> int:
         return self.step_s // self.row_s
+
+    @property
+    def unknown(self) -> list[int]:
+        """Return the steps of which some is not known."""
+        return sorted({int(second) // self.step_s for second in np.flatnonzero(np.isnan(self.base_w))})
 
     def step_at(self, at: float) -> int:
         return int((at - self.begin) // self.step_s)
@@ -103,9 +109,13 @@ class Grid:
 def _grid(home: Home, step_s: int, row_s: int) -> Grid:
     moments = home.trace.moments
     begin = moments[0].time
-    if any(not moment.known for moment in moments):
-        raise LoadctlError(f"{home.trace.name}: it has gaps; there is no perfect plan for what nobody knows")
-    base_w = np.concatenate([np.full(round(moment.for_s), moment.base_w - moment.pv_w) for moment in moments])
+    base_w = np.concatenate(
+        [np.full(round(moment.for_s), moment.base_w - moment.pv_w if moment.known else np.nan) for moment in moments]
+    )
+    if 2 * np.isnan(base_w).sum() >= len(base_w):
+        raise LoadctlError(
+            f"{home.trace.name}: it has gaps of half the time or more; there is no perfect plan for what nobody knows"
+        )
     steps = -(-len(base_w) // step_s)
     padded = np.concatenate([base_w, np.full(steps * step_s - len(base_w), base_w[-1])])
     return Grid(begin, steps, step_s, row_s, padded)
@@ -124,12 +134,17 @@ class Switch:
 
 
 def plan(home: Home, *, steps_s: Sequence[int] | None = None, limit_s: float = LIMIT_S) -> Plan:
-    """Return the best plan for the home's day that is found in `limit_s`. Raises LoadctlError for a trace with gaps.
+    """Return the best plan for the home's day that is found in `limit_s`. Raises LoadctlError if too little is known.
 
     A coarse plan comes first; each finer grid of `steps_s` is searched near the switchings of the plan before, and the
     last one as a whole as well, which also tells how much better any plan on it could be. Where that is much, each load
     in turn is planned anew while the others stay about as they are.
     """
+    return _billed(home, _searched(home, steps_s, limit_s))
+
+
+def _searched(home: Home, steps_s: Sequence[int] | None, limit_s: float) -> Plan:
+    """Return the best plan at the costs of the program, in which a lack costs more than it is billed."""
     steps_s = steps_s or GRIDS_S[min(len(home.loads), max(GRIDS_S))]
     rough: Plan | None = None
     for step_s in steps_s if len(steps_s) > 1 else ():
@@ -143,6 +158,36 @@ def plan(home: Home, *, steps_s: Sequence[int] | None = None, limit_s: float = L
     return best
 
 
+def _billed(home: Home, found: Plan) -> Plan:
+    """Return a plan at the costs of a score: a lack is bought at the usual price, and the same water only once."""
+    needs_wh = tanks_wh = 0.0
+    kept_wh = found.kept_wh
+    for load in home.loads:
+        periods = wanted(load, home)
+        served_wh = sum(min(_had_wh(home, found, period), period.energy_wh) for period in periods)
+        lacks_wh = sum(period.energy_wh for period in periods) - served_wh
+        needs_wh += lacks_wh
+        if isinstance(home.appliances[load.name], TankKeys):
+            tanks_wh += lacks_wh
+        if load.name in home.guessed:
+            kept_wh += max(0.0, sum(found.power_w[load.name]) * found.row_s / 3600 - served_wh)
+    unmet_wh = needs_wh - tanks_wh + max(tanks_wh, found.unmet_wh)
+    tariff = home.controller.house.tariff
+    bought = (unmet_wh - found.unmet_wh) * tariff.buy.usual / 1000
+    more = bought - (kept_wh - found.kept_wh) * tariff.sell.usual / 1000 - needs_wh * UNSERVED / 1000
+    return replace(found, money=found.money + more, bound=found.bound + more, kept_wh=kept_wh, unmet_wh=unmet_wh)
+
+
+def _had_wh(home: Home, found: Plan, period: Wanted) -> float:
+    """Return what a load gets in a need's period, for a need of time its time at the load's power."""
+    load, begin = period.load, home.trace.begin
+    first, last = (max(0, int((at - begin) // found.step_s)) for at in (period.since, period.due))
+    if period.runtime:
+        return sum(found.on[load.name][first:last]) * found.step_s * load.power_w / 3600
+    rows = found.step_s // found.row_s
+    return sum(found.power_w[load.name][first * rows : last * rows]) * found.row_s / 3600
+
+
 def _better(one: Plan, other: Plan | None) -> Plan:
     return other if other is not None and other.money < one.money else one
 
@@ -152,13 +197,13 @@ def kept_plan(home: Home, *, limit_s: float = LIMIT_S, folder: Path | None = Non
     folder = folder or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "loadctl" / "foresight"
     path = folder / f"{_fingerprint(home, limit_s)}.json"
     if path.is_file():
-        return _read(path)
-    made = plan(home, limit_s=limit_s)
+        return _billed(home, _read(path))
+    made = _searched(home, None, limit_s)
     folder.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(f".{os.getpid()}")
     beside.write_text(json.dumps(asdict(made)))
     beside.replace(path)
-    return made
+    return _billed(home, made)
 
 
 def _read(path: Path) -> Plan:
@@ -234,6 +279,8 @@ def _switch(model: Model, grid: Grid, home: Home, load: Load) -> Switch:
     stopped = model.add(grid.steps, 1.0)
     runs, rests = (max(1, -(-round(least_s) // grid.step_s)) for least_s in (load.min_on_s, load.min_off_s))
     _limits(model, grid, home, load, on, started)
+    for step in grid.unknown:
+        model.upper[on[step]] = 0.0
     for step in range(grid.steps):
         before = [(on[step - 1], -1.0)] if step else []
         model.row([(on[step], 1.0), *before, (started[step], -1.0), (stopped[step], 1.0)], 0.0, 0.0)
@@ -366,9 +413,12 @@ def _imports(model: Model, grid: Grid, home: Home, switches: Sequence[Switch]) -
     last = grid.begin + grid.steps * grid.step_s
     pieces = house.tariff.prices(grid.begin, last, house.zone, {})
     base = grid.base_w.reshape(-1, grid.row_s)
-    hours = grid.row_s / 3600 / 1000
     bought = model.add(len(base))
-    for row, watts in enumerate(base):
+    for row, seconds in enumerate(base):
+        watts = seconds[~np.isnan(seconds)]
+        if not len(watts):
+            continue
+        hours = len(watts) / 3600 / 1000
         at = grid.begin + row * grid.row_s
         piece = next((piece for piece in pieces if piece.end > at), pieces[-1])
         buy, sell = piece.import_price, piece.export_price

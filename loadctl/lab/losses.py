@@ -4,8 +4,9 @@ All that a policy paid more than the plan is exactly the sum of
 
 - what it bought instead of taking from the sun: the kWh its loads had from the grid, and what the house bought later,
   less what the plan bought, each at the price of buying less that of selling;
-- heat that was made and lost again, or more than was needed, at the price of selling;
-- wear of more starts.
+- wear of more starts;
+- the rest: heat that was made and lost again, or more than was needed, at the price of selling. It can be less than
+  nothing, where the plan loses more heat or leaves out something (see `foresight`).
 
 The first is split by what the loads' verdicts were. Bought in a minimum time: a cloud came too soon. Bought while it
 waited to stop: waiting. Bought while it ran by its rules: partial sun that it accepted. Bought because a need pressed,
@@ -24,18 +25,18 @@ from loadctl.controller import Decision, LoadState
 from loadctl.core.rules import Load
 from loadctl.core.values import Verdict
 from loadctl.lab.foresight import Plan
-from loadctl.lab.score import Score
+from loadctl.lab.score import Score, bought_later
 from loadctl.lab.wanted import START_COSTS
 from loadctl.outlook.tariff import Tariff
 
-BEFORE, AFTER, HELD, PARTIAL, NEEDS, SWITCHING, HEAT = CAUSES = (
+BEFORE, AFTER, HELD, PARTIAL, NEEDS, SWITCHING, REST = CAUSES = (
     "waiting to start",
     "waiting to stop",
     "minimum times",
     "thresholds and partial sun",
     "needs at the last moment",
     "switching",
-    "heat lost or too much",
+    "the rest",
 )
 # What a load that draws from the grid is said to do. What is not here runs because a need presses.
 BOUGHT = {
@@ -44,6 +45,7 @@ BOUGHT = {
     Verdict.BUSY: AFTER,
     Verdict.STOP: AFTER,
     Verdict.YIELD: AFTER,
+    Verdict.BLIND: AFTER,
     Verdict.START: BEFORE,
     Verdict.HELD_ON: HELD,
     Verdict.RUN: PARTIAL,
@@ -67,7 +69,13 @@ MISSED = {
     Verdict.CHEAP: PARTIAL,
     Verdict.NEED: PARTIAL,
 }
+HEAT = "heat lost or too much"
 LATE = "late"
+
+
+def called(cause: str, money: float) -> str:
+    """Return what a loss is called for a person: what is left over is heat, if it is a loss at all."""
+    return HEAT if cause == REST and money > 0 else cause
 
 
 @dataclass(slots=True)
@@ -86,7 +94,7 @@ class Ledger:
         planned = [self.plan.power_w[load.name][row] for load in self.loads]
         draws = [states[load.name].power_w or 0.0 for load in self.loads]
         wanted_w, draw_w = sum(planned), sum(draws)
-        sun_w = max(0.0, surplus_w)
+        sun_w = surplus_w if surplus_w > 0 else 0.0  # in a gap what is drawn counts as bought
         self.planned_wh += max(0.0, wanted_w - sun_w) / 3600
         short_w, spare_w = draw_w - sun_w, sun_w - draw_w
         if short_w > 0:
@@ -109,8 +117,8 @@ class Ledger:
         span = (tariff.buy.usual - tariff.sell.usual) / 1000
         lost = dict.fromkeys(CAUSES, 0.0)
         bought_wh = defaultdict(float, self.bought_wh)
-        for unmet in score.unmet:
-            bought_wh[unmet.load, LATE] += unmet.energy_wh
+        for load, energy_wh in bought_later(score.unmet).items():
+            bought_wh[load, LATE] += energy_wh
         all_wh = sum(bought_wh.values())
         more_wh = all_wh - self.planned_wh - self.plan.unmet_wh
         for (load, cause), energy_wh in bought_wh.items():
@@ -118,7 +126,7 @@ class Ledger:
             for other, share in self._earlier(load).items() if cause == LATE else ((cause, 1.0),):
                 lost[other] += money * share
         lost[SWITCHING] = START_COSTS * (score.all_starts - sum(self.plan.starts.values()))
-        lost[HEAT] = score.money - self.plan.money - sum(lost.values())
+        lost[REST] = score.money - self.plan.money - sum(lost.values())
         return lost
 
     def _earlier(self, load: str) -> Mapping[str, float]:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
+from math import nan
 from typing import NamedTuple, Protocol, TypeVar
 
 from loadctl.controller import LoadState, Sample
@@ -102,7 +103,8 @@ class Stretch(NamedTuple):
     states: Mapping[str, LoadState]
 
 
-# POSIX, what sun and battery leave without our loads (W), what they do (the same mapping each time), what was decided
+# POSIX, what sun and battery leave without our loads (W; not a number: not known), what they do (the same mapping each
+# time), what was decided
 Watcher = Callable[[float, float, Mapping[str, LoadState], D], None]
 
 
@@ -164,7 +166,7 @@ def replay(
             decision = policy.step(sample, states)
             sent.append(decision.commands)
             if watch is not None:
-                watch(now, sun_w - base_w, states, decision)
+                watch(now, sun_w - base_w if known else nan, states, decision)
         if (for_s := first + int(moment.for_s) - since) > 0:
             _close(Stretch(float(since), for_s, moment, grid_w, states), result, count)
     return result

@@ -199,9 +199,11 @@ class Scenario:
         except ConfigError as error:
             raise error if isinstance(rules, str) else self._placed(error) from error
         loads = controller.house.site.loads
-        keys = self._appliances(data.get("house") or {}, loads)
+        house = data.get("house") or {}
+        keys = self._appliances(house, loads)
+        guessed = frozenset(load.name for load in loads if load.name not in house)
         midnight = first.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
-        return Home(self.name, trace, seed, controller, make, loads, keys, midnight)
+        return Home(self.name, trace, seed, controller, make, loads, keys, midnight, guessed)
 
     def _appliances(self, data: Mapping[str, Any], loads: tuple[Load, ...]) -> dict[str, ApplianceKeys]:
         last_line = max((line for line, _ in self.places.values()), default=1)
@@ -238,7 +240,10 @@ class Scenario:
 
 @dataclass(slots=True)
 class Home:
-    """A home on the days of a trace. `machines` are new ones each time, and the same for the same seed."""
+    """A home on the days of a trace. `machines` are new ones each time, and the same for the same seed.
+
+    `guessed`: the loads of which nobody says what they really are.
+    """
 
     name: str
     trace: Trace
@@ -248,6 +253,7 @@ class Home:
     loads: tuple[Load, ...]
     appliances: Mapping[str, ApplianceKeys]
     midnight: float
+    guessed: frozenset[str] = frozenset()
 
     @property
     def first_day(self) -> int:

@@ -2,12 +2,17 @@
 
 Import is paid and export is earned at the site's prices, each switching-on costs a little wear, and what was not served
 in time is bought by the house itself and listed. Heat that is left in a tank at the end counts at the price for which
-we would have sold the sun: it saves that much of tomorrow's.
+we would have sold the sun: it saves that much of tomorrow's. So does what an appliance took beyond its needs if it was
+only guessed: nobody said that it is worth nothing.
+
+What the house came to in a gap of the trace nobody knows, and it is not counted; there only what the loads draw is
+paid, at the price of buying, or to run in a gap would cost nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +47,10 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What a policy came to in a home: `money` is what was paid, wear and what was bought later included."""
+    """What a policy came to in a home: `money` is what was paid, wear and what was bought later included.
+
+    `kept_wh`: what is left at the end and saves some of tomorrow's sun.
+    """
 
     home: str
     trace: str
@@ -62,12 +70,21 @@ class Score:
 
     @property
     def unmet_wh(self) -> float:
-        return sum(unmet.energy_wh for unmet in self.unmet)
+        """Return what the house bought later."""
+        return sum(bought_later(self.unmet).values())
 
     @property
     def missed(self) -> tuple[Unmet, ...]:
         """Return the needs with a deadline that were not met; a tank that ran empty misses none."""
         return tuple(unmet for unmet in self.unmet if unmet.due is not None)
+
+
+def bought_later(unmet: Iterable[Unmet]) -> dict[str, float]:
+    """Return what the house buys for each load (Wh). A need and the tank lack the same water: the larger counts."""
+    needs_wh, tanks_wh = defaultdict[str, float](float), defaultdict[str, float](float)
+    for lack in unmet:
+        (tanks_wh if lack.due is None else needs_wh)[lack.load] += lack.energy_wh
+    return {load: max(needs_wh[load], tanks_wh[load]) for load in sorted({*needs_wh, *tanks_wh})}
 
 
 def score_home(home: Home, policy: Policy[Any], name: str = "ours") -> Score:
@@ -85,6 +102,8 @@ class Book:
     home: Home
     machines: Mapping[str, Machine]
     money: float = 0.0
+    import_wh: float = 0.0
+    export_wh: float = 0.0
     broken: list[Broken] = field(default_factory=list)
     unmet: list[Unmet] = field(default_factory=list)
     had_wh: dict[str, float] = field(default_factory=dict)
@@ -92,6 +111,7 @@ class Book:
     _pieces: list[Piece] = field(init=False)
     _periods: list[Wanted] = field(init=False)
     _begun: list[tuple[Wanted, float]] = field(default_factory=list)  # with what the load had had then
+    _served_wh: dict[str, float] = field(default_factory=lambda: defaultdict(float))  # of the needs
     _turn: float = 0.0  # POSIX: until then neither price nor period changes
     _buy: float = 0.0
     _sell: float = 0.0
@@ -109,7 +129,11 @@ class Book:
             self._switched[load.name] = None
 
     def count(self, stretch: Stretch) -> None:
-        now, left_s = stretch.begin, float(stretch.for_s)
+        now, left_s, known = stretch.begin, float(stretch.for_s), stretch.moment.known
+        grid_w = stretch.grid_w if known else sum(state.power_w or 0.0 for state in stretch.states.values())
+        if known:
+            self.import_wh += max(0.0, grid_w) * left_s / 3600
+            self.export_wh += max(0.0, -grid_w) * left_s / 3600
         for name, state in stretch.states.items():
             before = self._states.get(name)
             if state is not before:
@@ -118,8 +142,8 @@ class Book:
             if now >= self._turn:
                 self._turned(now)
             for_s = min(left_s, self._turn - now)
-            price = self._buy if stretch.grid_w > 0 else self._sell
-            self.money += stretch.grid_w * price * for_s / 3_600_000
+            price = self._buy if grid_w > 0 else self._sell
+            self.money += grid_w * price * for_s / 3_600_000
             for name, state in stretch.states.items():
                 if state.power_w:
                     self.had_wh[name] += state.power_w * for_s / 3600
@@ -130,22 +154,22 @@ class Book:
     def close(self, name: str, result: Result) -> Score:
         last = self.home.trace.moments[-1]
         self._turned(last.time + last.for_s)
-        kept_wh = 0.0
+        kept_wh = sum(max(0.0, self.had_wh[load] - self._served_wh[load]) for load in self.home.guessed)
         for load, machine in self.machines.items():
             lacked_wh = getattr(machine, "unmet_wh", 0.0)
             kept_wh += getattr(machine, "kept_wh", 0.0)
             if lacked_wh > 0:
                 self.unmet.append(Unmet(load, None, lacked_wh))
         tariff = self.home.controller.house.tariff
-        later = sum(unmet.energy_wh for unmet in self.unmet) * tariff.buy.usual - kept_wh * tariff.sell.usual
+        later = sum(bought_later(self.unmet).values()) * tariff.buy.usual - kept_wh * tariff.sell.usual
         starts = {load: account.starts for load, account in result.loads.items()}
         return Score(
             self.home.name,
             self.home.trace.name,
             name,
             self.money + later / 1000 + START_COSTS * sum(starts.values()),
-            result.import_wh,
-            result.export_wh,
+            self.import_wh,
+            self.export_wh,
             starts,
             dict(self.had_wh),
             kept_wh,
@@ -170,12 +194,10 @@ class Book:
         return (self.had_s if period.runtime else self.had_wh)[period.load.name]
 
     def _due(self, period: Wanted, before: float) -> None:
-        had, power_w = self._had(period) - before, period.load.power_w
-        if period.need.runtime_s is not None:
-            lacks_wh, whole_wh = (period.need.runtime_s - had) * power_w / 3600, period.need.runtime_s * power_w / 3600
-        else:
-            whole_wh = period.need.energy_wh or 0.0
-            lacks_wh = whole_wh - had
+        had, power_w, whole_wh = self._had(period) - before, period.load.power_w, period.energy_wh
+        had_wh = had * power_w / 3600 if period.runtime else had
+        self._served_wh[period.load.name] += min(had_wh, whole_wh)
+        lacks_wh = whole_wh - had_wh
         if lacks_wh > max(MET_WITHIN_S * power_w / 3600, MET_WITHIN_SHARE * whole_wh):
             self.unmet.append(Unmet(period.load.name, period.due, lacks_wh))
 

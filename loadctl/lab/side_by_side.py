@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -47,6 +47,12 @@ def homes_of(names: Sequence[str], house: str | None = None) -> dict[str, Scenar
     if not real["house"]:
         raise LoadctlError(f"{house}: has no `house:`: write what each appliance really is")
     return {name: replace(home, data={**home.data, **real}) for name, home in found.items()}
+
+
+def guess_of(homes: Iterable[Scenario]) -> str | None:
+    """Return what to tell of the loads of which nobody says what they really are; None: there are none."""
+    names = ", ".join(dict.fromkeys(f"`{load}`" for home in homes for load in home.guessed))
+    return f"{names}: what it really is was guessed from its rule; say it under `house:`" if names else None
 
 
 def live_all(jobs: Sequence[Job], workers: int) -> list[Course]:

@@ -25,6 +25,13 @@ class Wanted:
     def runtime(self) -> bool:
         return self.need.runtime_s is not None
 
+    @property
+    def energy_wh(self) -> float:
+        """Return what it comes to, a time at the load's power."""
+        if self.need.runtime_s is not None:
+            return self.need.runtime_s * self.load.power_w / 3600
+        return self.need.energy_wh or 0.0
+
 
 def wanted(load: Load, home: Home) -> list[Wanted]:
     """Return the periods of a load's needs that end within the trace; what is left to its device is not counted."""

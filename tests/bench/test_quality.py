@@ -12,6 +12,7 @@ import pytest
 from loadctl.lab.contest import Day, contests, share
 from loadctl.lab.days import days
 from loadctl.lab.homes import HOMES
+from loadctl.lab.losses import called
 from loadctl.lab.scenario_file import read_scenario
 from tests.bench.conftest import Figure
 from tests.conftest import SHARED
@@ -57,7 +58,7 @@ def _row(what: str, best: str, days: Sequence[Day]) -> str:
         sum(len(day.ours.broken) for day in days),
     )
     money = f"{ours or 0:7.3f}{other or 0:7.3f}{sum(possible):8.2f} ±{sum(plan.gap for plan in plans):4.2f}"
-    worst = ", ".join(f"{cause} {money:.2f}" for cause, money in lost.most_common(3))
+    worst = ", ".join(f"{called(cause, money)} {money:.2f}" for cause, money in lost.most_common(3))
     return f"{what[:31]:32}{money}{counts[0]:8}{counts[1]:6}{counts[2]:7}{counts[3]:8}  {worst}"
 
 

@@ -11,7 +11,7 @@ from loadctl.lab.baselines import NoDiversion
 from loadctl.lab.foresight import Followed, Plan, kept_plan, plan
 from loadctl.lab.score import score_home
 from loadctl.lab.trace import Trace
-from tests.lab_days import home, trace
+from tests.lab_days import holed, home, trace
 
 HOUR = 3600.0
 HEATER = {"power": "2 kW", "min_on": "5 min", "min_off": "5 min"}
@@ -74,6 +74,32 @@ def test_a_tank_is_heated_when_it_is_cheapest_and_not_before_it_must():
     assert found.money == pytest.approx(0.30 * 2.5 - 0.08 * (2.5 - 1) + 0.005, abs=0.005)
 
 
+@pytest.mark.parametrize(
+    ("need", "draws"),
+    [("2 kWh by 00:30", None), ("90 min by 01:00", None), ("2 kWh by 00:30", "00:30"), ("1.2 kWh by 00:30", "00:05")],
+)
+def test_what_cannot_be_served_is_billed_as_a_score_bills_it(tmp_path: Path, need: str, draws: str | None):
+    """What a need and a tank lack is the same water; the program's fine for a lack is no price."""
+    tank = {"is": "tank", "begins": "0 kWh", "loss": "0 W", "draws": {draws: "1.5 kWh"}}
+    lived = home({"heater": {**HEATER, "need": need}}, trace([(HOUR, 0.0, 0.0)]), {"heater": tank} if draws else {})
+    found = kept_plan(lived, limit_s=SECONDS, folder=tmp_path)
+    replayed = score_home(lived, Followed(found, lived.loads), "plan")
+    assert found.unmet_wh == pytest.approx(1000, abs=30)
+    assert replayed.unmet_wh == pytest.approx(found.unmet_wh, abs=30)
+    assert found.money == pytest.approx(replayed.money, abs=0.01)
+    assert kept_plan(lived, limit_s=SECONDS, folder=tmp_path) == found
+
+
+def test_what_is_left_of_a_run_counts_for_a_guessed_appliance_as_in_a_score():
+    loads = {"heater": {**HEATER, "min_on": "1 h", "need": "1 kWh by 06:00"}}
+    lived = home(loads, SUNNY)
+    found = plan(lived, limit_s=SECONDS)
+    assert found.kept_wh == pytest.approx(1000.0, abs=1)
+    assert found.money == pytest.approx(score_home(lived, Followed(found, lived.loads)).money, abs=0.005)
+    described = plan(home(loads, SUNNY, {"heater": {"is": "plain"}}), limit_s=SECONDS)
+    assert described.money == pytest.approx(found.money + 0.08, abs=0.001)
+
+
 def test_an_empty_tank_loses_nothing():
     tank = {"is": "tank", "holds": "4 kWh", "begins": "0 kWh", "loss": "60 W", "draws": {"05:00": "1 kWh"}}
     dark = trace([(6 * HOUR, 0.0, 0.0)])
@@ -129,8 +155,21 @@ def test_a_plan_is_made_once(tmp_path: Path):
     assert kept_plan(other, limit_s=SECONDS, folder=tmp_path) != first
 
 
+def test_a_plan_is_made_around_a_gap():
+    """Of two sunny half-hours one is not known, but for its last minute; a tank is drawn from all the same."""
+    rows = [(HOUR, 0.0, 500.0), (1740.0, 3000.0, 500.0), (60.0, 3000.0, 500.0), (1800.0, 3000.0, 500.0)]
+    day = holed(trace([*rows, (2 * HOUR, 0.0, 500.0)]), 1)
+    tank = {"is": "tank", "begins": "0.5 kWh", "loss": "0 W", "draws": {"01:15": "0.5 kWh", "03:00": "1 kWh"}}
+    lived = home({"heater": HEATER}, day, {"heater": tank})
+    found = plan(lived, steps_s=(600,), limit_s=SECONDS)
+    assert _on_s(found, "heater", day) == [5400, 6000, 6600]
+    assert found.money == pytest.approx(0.30 * 1.5 - 0.08 * (2.5 * 31 / 60 - 1) + 0.005, abs=0.002)
+    replayed = score_home(lived, Followed(found, lived.loads), "plan")
+    assert replayed.money == pytest.approx(found.money, abs=0.002)
+
+
 def test_there_is_no_plan_for_what_nobody_knows():
-    gap = trace([(HOUR, 0.0, 0.0), (HOUR, 0.0, 0.0)])
-    moments = (gap.moments[0], type(gap.moments[1])(gap.moments[1].time, 0.0, 0.0, HOUR, known=False))
-    with pytest.raises(LoadctlError, match="it has gaps"):
-        plan(home({"heater": HEATER}, Trace("holes", gap.zone, moments)))
+    day = trace([(HOUR, 0.0, 0.0), (HOUR, 0.0, 0.0), (1.0, 0.0, 0.0)])
+    assert plan(home({"heater": HEATER}, holed(day, 1))).money == 0.0
+    with pytest.raises(LoadctlError, match="it has gaps of half the time or more"):
+        plan(home({"heater": HEATER}, holed(day, 1, 2)))

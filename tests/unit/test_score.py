@@ -11,10 +11,11 @@ from loadctl.controller import LoadState, Sample
 from loadctl.core.values import Command
 from loadctl.lab.baselines import NoDiversion, Wishes
 from loadctl.lab.score import score_home
-from tests.lab_days import home, trace
+from tests.lab_days import holed, home, trace
 
 HOUR = 3600.0
 HEATER = {"power": "2 kW", "min_on": "5 min", "min_off": "5 min"}
+PLAIN = {"heater": {"is": "plain"}}
 TANK = {"is": "tank", "holds": "2 kWh", "begins": "1 kWh", "loss": "0 W", "draws": {"01:00": "1.5 kWh"}}
 
 
@@ -39,8 +40,19 @@ def test_import_is_paid_and_export_is_earned():
     assert (score.import_wh, score.export_wh) == pytest.approx((1000.0, 2000.0))
 
 
+def test_in_a_gap_only_what_a_load_draws_is_paid():
+    day = holed(trace([(HOUR, 0.0, 1000.0), (HOUR, 5000.0, 1000.0), (HOUR, 0.0, 1000.0)]), 1)
+    lived = home({"heater": HEATER}, day, PLAIN)
+    none = score_home(lived, NoDiversion())
+    assert none.money == pytest.approx(0.60)
+    assert (none.import_wh, none.export_wh) == pytest.approx((2000.0, 0.0))
+    blindly = score_home(lived, Told({3700: 2000.0, 3700 + 1800: 0.0}))
+    assert blindly.money == pytest.approx(0.60 + 0.30 + 0.005)
+    assert blindly.import_wh == pytest.approx(2000.0)
+
+
 def test_a_start_costs_wear_and_the_relay_a_second():
-    lived = home({"heater": HEATER}, trace([(2 * HOUR, 0.0, 0.0)]))
+    lived = home({"heater": HEATER}, trace([(2 * HOUR, 0.0, 0.0)]), PLAIN)
     score = score_home(lived, Told({99: 2000.0, 99 + 1800: 0.0}))
     assert score.money == pytest.approx(0.30 + 0.005)
     assert score.starts == {"heater": 1}
@@ -77,6 +89,31 @@ def test_an_empty_tank_is_helped_by_the_house_and_heat_that_is_left_is_worth_the
     assert warm.unmet_wh == 0.0
     assert warm.kept_wh == pytest.approx(500.0)
     assert warm.money == pytest.approx(0.30 - 0.04 + 0.005, abs=0.0005)
+
+
+def test_water_that_its_need_and_the_tank_both_lack_is_bought_once():
+    loads = {"heater": {**HEATER, "need": "1 kWh by 01:00"}}
+    lived = home(loads, trace([(2 * HOUR, 0.0, 0.0)]), {"heater": TANK})
+    dry = score_home(lived, NoDiversion())
+    assert [(lack.due is None, lack.energy_wh) for lack in dry.unmet] == [(False, 1000.0), (True, pytest.approx(500.0))]
+    assert dry.unmet_wh == pytest.approx(1000.0)
+    assert dry.money == pytest.approx(0.30)
+
+
+@pytest.mark.parametrize(
+    ("needs", "kept_wh"), [({"need": "1 kWh by 02:00"}, 2000), ({"need": "15 min by 02:00"}, 2500), ({}, 3000)]
+)
+def test_what_a_guessed_appliance_takes_beyond_its_needs_is_worth_what_it_would_be_sold_for(
+    needs: dict[str, str], kept_wh: float
+):
+    """A boiler without a house looks like a bottomless resistor; nobody said that more than its need is in vain."""
+    day = trace([(2 * HOUR, 2000.0, 0.0)])
+    policy = {0: 2000.0, 5399: 0.0}
+    guessed = score_home(home({"heater": {**HEATER, **needs}}, day), Told(policy))
+    assert guessed.kept_wh == pytest.approx(kept_wh, abs=2)
+    described = score_home(home({"heater": {**HEATER, **needs}}, day, PLAIN), Told(policy))
+    assert described.kept_wh == 0.0
+    assert guessed.money == pytest.approx(described.money - 0.08 * kept_wh / 1000, abs=0.001)
 
 
 def test_a_minimum_time_that_is_broken_is_told():
