@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ def trace(rows: Sequence[tuple[float, float, float]], begin: float = MONDAY, nam
         moments.append(Moment(at, pv_w, base_w, for_s))
         at += for_s
     return Trace(name, UTC, tuple(moments))
+
+
+def unseen(day: Trace) -> Trace:
+    """Return a day whose panels nobody measured."""
+    return replace(day, moments=tuple(replace(moment, sees_sun=False) for moment in day.moments))
 
 
 def home(loads: dict[str, Any], day: Trace, house: dict[str, Any] | None = None, **more: Any) -> Home:

@@ -14,11 +14,12 @@ import click
 from loadctl.cli.words import Duration, read_moment
 
 if TYPE_CHECKING:
-    from loadctl.lab.course import Course, Part
+    from loadctl.lab.course import Course, Part, Totals
     from loadctl.lab.difference import Difference
     from loadctl.lab.trace import Trace
 
 WORTH_TELLING_WH = 50.0
+UNKNOWN = "unknown"
 
 
 @click.command()
@@ -129,8 +130,7 @@ def _rows(courses: Sequence[Course]) -> Iterator[tuple[str, ...]]:
     yield "the house itself", *(_kwh(one.base_wh) for one in totals)
     yield "bought", *(_kwh(one.import_wh) for one in totals)
     yield "sold", *(_kwh(one.export_wh) for one in totals)
-    shares = [one.self_consumption for one in totals]
-    yield "of the sun used here", *("-" if share is None else f"{share:.0%}" for share in shares)
+    yield "of the sun used here", *(_share(one) for one in totals)
     yield "paid", *(f"{one.paid:.2f}" for one in totals)
     yield "earned", *(f"{one.earned:.2f}" for one in totals)
     yield "the bill", *(f"{one.money:.2f}" for one in totals)
@@ -235,8 +235,15 @@ def _moment(course: Course, at: float) -> datetime:
     return datetime.fromtimestamp(at, course.zone)
 
 
-def _kwh(wh: float) -> str:
-    return f"{wh / 1000:.2f} kWh"
+def _kwh(wh: float | None) -> str:
+    return UNKNOWN if wh is None else f"{wh / 1000:z.2f} kWh"
+
+
+def _share(totals: Totals) -> str:
+    if totals.pv_wh is None:
+        return UNKNOWN
+    share = totals.self_consumption
+    return "-" if share is None else f"{share:.0%}"
 
 
 def _hours(seconds: float) -> str:

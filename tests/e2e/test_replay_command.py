@@ -62,6 +62,17 @@ def test_a_table_and_who_was_guessed(folder):
     assert said.stderr == "loadctl: `heater`: what it really is was guessed from its rule; say it under `house:`\n"
 
 
+def test_a_sun_that_nobody_measured_is_unknown(folder):
+    lines = [f"{(BEGIN + timedelta(minutes=n)).isoformat()},{-2400 if n > 30 else 200}" for n in range(90)]
+    (folder / "meter.csv").write_text("\n".join(["time,grid_w", *lines]))
+    table = {label: cells[-1].strip() for label, cells in rows(run(folder, "home.yaml", "meter.csv")).items()}
+    unknown = ("from the sun", "the house itself", "of the sun used here")
+    assert [table[label] for label in unknown] == ["unknown"] * 3
+    assert table["bought"] == "0.10 kWh"
+    totals = json.loads(run(folder, "home.yaml", "meter.csv", "--json").stdout)["rules"][0]["totals"]
+    assert (totals["pv_wh"], totals["base_wh"]) == (None, None)
+
+
 def test_decisions_have_their_reasons(folder):
     said = run(folder, "home.yaml", "bright.csv", "--decisions")
     told = said.stdout.partition("\nMonday 2025-03-03\n")[2].splitlines()

@@ -55,6 +55,12 @@ def test_what_our_own_history_does_not_know_stays_a_gap(read):
 def test_a_meter_that_sees_no_sun_leaves_what_it_saw(read):
     trace = read(own(",,-1600,,,0,60,0,0,0,0", ",,400,,,0,60,2000,0,60,0"))
     assert facts(trace) == [(0, 0, -1600, True), (60, 0, -1600, True)]
+    assert [one.sees_sun for one in trace.moments] == [False, False]
+
+
+def test_a_download_with_the_meter_alone_tells_nothing_of_the_sun(read):
+    first, *_ = read(changes(meter=[("12:00:00", "-900"), ("12:06:00", "50")]), ("grid", "sensor.meter")).moments
+    assert (first.base_w, first.known, first.sees_sun) == (-900, True, False)
 
 
 def changes(**entities: list[tuple[str, str]]) -> str:

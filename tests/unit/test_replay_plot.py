@@ -23,7 +23,7 @@ from loadctl.lab.plot.bins import nice, panels
 from loadctl.lab.plot.page import page
 from loadctl.lab.plot.picture import draw
 from loadctl.lab.trace import Moment, Trace
-from tests.lab_days import MONDAY, home, trace
+from tests.lab_days import MONDAY, home, trace, unseen
 
 HOUR = 3600.0
 RULES = {"heater": {"power": "2 kW", "min_on": "2 min", "min_off": "2 min"}, "<car>": {"current": "6..16 A"}}
@@ -98,6 +98,17 @@ def test_a_gap_is_a_gap_in_the_picture():
     assert [isnan(watts) for watts in bins.pv_w] == [False] * 60 + [True] * 60
     assert "NaN" not in page([course])
     assert "nan" not in re.findall(r' d="[^"]*"', page([course]))
+
+
+def test_what_the_loads_draw_is_shown_where_nobody_sees_the_sun():
+    course = lived(home({"heater": RULES["heater"]}, unseen(trace([(HOUR, 0, 200), (HOUR, 0, -2300)]))))
+    (panel,) = panels([course])
+    (bins,) = panel.bins
+    assert all(isnan(watts) for watts in (*bins.pv_w, *bins.base_w))
+    assert [round(watts) for watts in bins.stacked()[1][90:]] == [2000] * 30
+    text = page([course])
+    assert "<dt>sun</dt><dd>unknown" in text
+    assert "nan" not in text.lower().replace("nance", "")
 
 
 def long(days: int, zone: str = "Europe/Amsterdam", begin: float = MONDAY) -> Course:

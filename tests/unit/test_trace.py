@@ -93,7 +93,7 @@ def test_what_is_left_empty_is_not_known(read):
 
 def test_without_panels_only_the_grid_is_known(read):
     trace = read(rows("12:00:00", "12:01:00", head="time,grid_w\n", tail="-700"))
-    assert {(moment.pv_w, moment.base_w) for moment in trace.moments} == {(0, -700)}
+    assert {(moment.sees_sun, moment.pv_w, moment.base_w) for moment in trace.moments} == {(False, 0, -700)}
 
 
 def test_what_else_was_recorded_is_an_input(read):

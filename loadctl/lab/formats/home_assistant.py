@@ -94,8 +94,8 @@ def _row(second: float, now: Mapping[str, float | None], own_w: float | None) ->
     if "grid" not in now and "import" in now:
         bought_w, sold_w = now["import"], now.get("export", 0.0)
         grid_w = None if bought_w is None or sold_w is None else bought_w - sold_w
-    pv_w, load_w = now.get("pv", 0.0), now.get("load") if "pv" in now else None
-    base_w = None if own_w is None else house_w(load_w, grid_w, pv_w, now.get("battery"), own_w)
+    pv_w, load_w = now.get("pv"), now.get("load") if "pv" in now else None
+    base_w = None if own_w is None else house_w(load_w, grid_w, now.get("pv", 0.0), now.get("battery"), own_w)
     inputs = {role: value for role, value in now.items() if role not in ROLES and value is not None}
     return Row(second, pv_w, base_w, now.get("battery"), now.get("soc"), inputs or NOTHING)
 

@@ -55,6 +55,6 @@ def remembered(
     """Return a row of loadctl's memory without our loads. A meter that sees no sun leaves only what it saw."""
     if not measured:
         return Row(time, None, None)
-    if pv_w is None and grid_w is not None:
-        pv_w, load_w = 0.0, None
+    if pv_w is None:
+        return Row(time, None, house_w(None, grid_w, 0.0, battery_w, own_w), battery_w, soc_pct)
     return Row(time, pv_w, house_w(load_w, grid_w, pv_w, battery_w, own_w), battery_w, soc_pct)

@@ -2,7 +2,7 @@
 
 `load_w` is the house without the loads that loadctl switches (so is `grid_w`: of a house that had none), `battery_w` (+
 discharging) and `soc_pct` its battery. Every other column is an input of that name, in its base unit. An empty cell is
-not known. Without `pv_w` nothing is known of the sun but what `grid_w` shows.
+not known. Without `pv_w` nothing is known of the sun, and `grid_w` alone counts.
 """
 
 from __future__ import annotations
@@ -64,11 +64,11 @@ def rows(path: Path, zone: tzinfo) -> Iterator[Row]:
                 for at, name in ((pv_at, "pv_w"), (load_at, "load_w"), (grid_at, "grid_w"), (battery_at, "battery_w"))
             )
             if pv_at is None:
-                pv_w = 0.0
                 load_w = None  # without the sun it says nothing about the surplus
             soc = number(cell(cells, soc_at), "soc_pct", where, "a number of percent")
             inputs = {name: value for at, name in others if (value := _input(cell(cells, at), name, where)) is not None}
-            yield Row(time, pv_w, house_w(load_w, grid_w, pv_w, battery_w), battery_w, soc, inputs or NOTHING)
+            base_w = house_w(load_w, grid_w, 0.0 if pv_at is None else pv_w, battery_w)
+            yield Row(time, pv_w, base_w, battery_w, soc, inputs or NOTHING)
 
 
 def _input(text: str, name: str, where: str) -> float | None:

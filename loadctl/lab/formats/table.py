@@ -24,6 +24,7 @@ Entities = tuple[tuple[str, str], ...]
 class Row(NamedTuple):
     """What was so from `time` (POSIX) on. `base_w`: the house without our loads, its battery taken out; None: unknown.
 
+    `pv_w` None: nobody sees the sun; then `base_w` is less what the panels gave.
     `battery_w`: + discharging. `inputs`: what else was recorded, by name, in base units.
     """
 
@@ -111,8 +112,11 @@ def house_w(
 ) -> float | None:
     """Return what the house draws without our loads, whose draw is `own_w`; None: not known.
 
-    Without `load_w` it is what came over the meter, from the panels and out of the battery.
+    Without `load_w` it is what came over the meter, from the panels and out of the battery. Nothing is known of a house
+    whose panels are not known for a while (`pv_w` None).
     """
+    if pv_w is None:
+        return None
     if load_w is not None:
         return load_w - own_w
-    return None if grid_w is None or pv_w is None else grid_w + pv_w + (battery_w or 0.0) - own_w
+    return None if grid_w is None else grid_w + pv_w + (battery_w or 0.0) - own_w

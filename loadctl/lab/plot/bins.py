@@ -24,8 +24,12 @@ class Bins:
     draws: list[list[float]]
 
     def stacked(self) -> list[list[float]]:
-        """Return the house, and on it one load after the other: the upper edge of each."""
-        edges = [self.base_w]
+        """Return the house, and on it one load after the other: the upper edge of each.
+
+        What the house draws may be unknown where the loads are not; they stand on the ground then.
+        """
+        powers = zip(self.base_w, self.grid_w, strict=True)
+        edges = [[0.0 if isnan(base_w) and not isnan(grid_w) else base_w for base_w, grid_w in powers]]
         for draw in self.draws:
             edges.append([below + more for below, more in zip(edges[-1], draw, strict=True)])
         return edges
@@ -71,7 +75,7 @@ def panels(courses: Sequence[Course]) -> list[Panel]:
     zone = courses[0].zone
     minutes = courses[0].minutes
     known = sorted(
-        {_midnight(at, zone, 0) for at, watts in zip(minutes.time, minutes.pv_w, strict=True) if not isnan(watts)}
+        {_midnight(at, zone, 0) for at, watts in zip(minutes.time, minutes.grid_w, strict=True) if not isnan(watts)}
     )
     days = next((each for each in (1, 7, 31) if len(known) <= each * MOST_PANELS), 366)
     found: list[Panel] = []
@@ -101,7 +105,7 @@ def _bins(course: Course, begin: float, end: float, step_s: int) -> Bins:
     sums = [[0.0] * count for _ in minutes.columns()]
     seen = [0] * count
     for index, at in enumerate(minutes.time):
-        if not begin <= at < end or isnan(minutes.pv_w[index]):
+        if not begin <= at < end or isnan(minutes.grid_w[index]):
             continue
         place = int((at - begin) // step_s)
         seen[place] += 1

@@ -60,7 +60,7 @@ def _summary(courses: Sequence[Course]) -> Iterator[str]:
         totals = course.totals
         share = "–" if totals.self_consumption is None else f"{totals.self_consumption:.0%}"
         cells = [
-            ("sun", _kwh(totals.pv_wh), f"{share} used here"),
+            ("sun", "unknown", "") if totals.pv_wh is None else ("sun", _kwh(totals.pv_wh), f"{share} used here"),
             ("bought", _kwh(totals.import_wh), f"for {totals.paid:.2f}"),
             ("sold", _kwh(totals.export_wh), f"for {totals.earned:.2f}"),
             ("the bill", f"{totals.money:.2f}", ""),
