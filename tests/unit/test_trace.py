@@ -110,6 +110,24 @@ def test_time_without_an_offset_is_the_sites(read):
     assert told.moments[0].time == NOON
 
 
+AUTUMN = ("01:30", "02:00", "02:30", "02:00", "02:30", "03:00")
+
+
+def test_the_hour_that_comes_twice_in_autumn_is_two(read):
+    """As a clock on the wall shows it; one that is written by the hour shows 02:00 twice in a row."""
+    by_half_hours = read(HEAD + "".join(f"2025-10-26T{clock},1,1\n" for clock in AUTUMN), "Europe/Amsterdam")
+    by_hours = read(HEAD + "".join(f"2025-10-26T{clock},1,1\n" for clock in AUTUMN[1::2][:1] * 2), "Europe/Amsterdam")
+    assert [moment.for_s for moment in by_half_hours.moments] == [1800] * 6
+    assert [moment.for_s for moment in by_hours.moments] == [3600] * 2
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Amsterdam"])
+def test_time_that_runs_back_any_further_is_a_fault(read, zone):
+    times = ("02:30", "02:29") if zone == "UTC" else (*AUTUMN[:5], "02:15")
+    with pytest.raises(LoadctlError, match=r"time runs backwards from 2025-10-26T02:30 to 2025-10-26T02:\d\d: write"):
+        read(HEAD + "".join(f"2025-10-26T{clock},1,1\n" for clock in times), zone)
+
+
 def test_a_spreadsheets_byte_order_mark_is_none_of_the_names(read):
     assert read("\ufeff" + rows("12:00:00", "12:01:00")).moments[0].time == NOON
 
@@ -127,8 +145,13 @@ def test_a_spreadsheets_byte_order_mark_is_none_of_the_names(read):
         (rows("12:00:00") + "2025-06-21T12:01:00,much,300\n", ":3", "`pv_w` is a number of watts, not `much`"),
         (rows("12:00:00") + "2025-06-21T12:01:00,nan,300\n", ":3", "`pv_w` is a number of watts, not `nan`"),
         (rows("12:00:00") + "2025-06-21T12:01:00,0,1e999\n", ":3", "`load_w` is a number of watts, not `1e999`"),
-        (rows("12:00:00", "12:01:00", "12:01:00"), "", "time runs backwards after 2025-06-21 12:01:00"),
-        (rows("12:00:00", "12:01:00", "12:00:30"), "", "time runs backwards after 2025-06-21 12:01:00"),
+        (rows("12:00:00", "12:01:00", "12:01:00"), ":4", "2025-06-21T12:01:00 comes twice: remove the second row"),
+        (
+            rows("12:00:00", "12:01:00", "12:00:30"),
+            ":4",
+            "from 2025-06-21T12:01:00 to 2025-06-21T12:00:30: write times",
+        ),
+        (rows("12:00:00Z", "12:01:00Z", "12:00:30Z"), ":4", "to 2025-06-21T12:00:30Z: put the rows in order"),
     ],
 )
 def test_a_file_that_is_wrong_is_told_with_its_place(read, tmp_path, text, place, words):

@@ -7,7 +7,7 @@ from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 
-from loadctl.lab.formats.table import Entities, Row, Source, cell, column, house_w, lines, moment, number
+from loadctl.lab.formats.table import Entities, Row, Source, Times, cell, column, house_w, lines, number
 
 MEANS = ("pv_w", "load_w", "grid_w", "battery_w", "soc_pct")
 OWN = ".power_w"
@@ -27,14 +27,14 @@ def rows(path: Path, zone: tzinfo) -> Iterator[Row]:
     """Yield the rows of a file. Raises LoadctlError that says where and what is wrong with it."""
     with lines(path) as reader:
         header = [name.strip() for name in next(reader)]
-        time_at, seconds_at = header.index("time"), column(header, "seconds")
+        time_at, seconds_at, times = header.index("time"), column(header, "seconds"), Times(zone)
         places = [(column(header, name), name) for name in MEANS]
         own = [(index, name) for index, name in enumerate(header) if name.endswith(OWN)]
         for cells in reader:
             if not cells:
                 continue
             where = f"{path}:{reader.line_num}"
-            time = moment(cell(cells, time_at), zone, where)
+            time = times.read(cell(cells, time_at), where)
             pv_w, load_w, grid_w, battery_w, soc_pct = (number(cell(cells, at), name, where) for at, name in places)
             own_w = sum(number(cell(cells, at), name, where) or 0.0 for at, name in own)
             measured = seconds_at is None or number(cell(cells, seconds_at), "seconds", where) != 0

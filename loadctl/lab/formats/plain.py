@@ -19,11 +19,11 @@ from loadctl.lab.formats.table import (
     Entities,
     Row,
     Source,
+    Times,
     cell,
     column,
     house_w,
     lines,
-    moment,
     number,
 )
 
@@ -50,7 +50,7 @@ def rows(path: Path, zone: tzinfo) -> Iterator[Row]:
             raise LoadctlError(f"{path}:1: {missing}: the columns are {', '.join(header)}")
         if "pv_w" not in header and "grid_w" not in header:
             raise LoadctlError(f"{path}:1: `pv_w` is missing, and no `grid_w` is there to do without it")
-        time_at = header.index("time")
+        time_at, times = header.index("time"), Times(zone)
         pv_at, load_at, grid_at, battery_at = (column(header, name) for name in POWERS)
         soc_at = column(header, "soc_pct")
         others = [(index, name) for index, name in enumerate(header) if name and name not in KNOWN]
@@ -58,7 +58,7 @@ def rows(path: Path, zone: tzinfo) -> Iterator[Row]:
             if not cells:
                 continue
             where = f"{path}:{reader.line_num}"
-            time = moment(cell(cells, time_at), zone, where)
+            time = times.read(cell(cells, time_at), where)
             pv_w, load_w, grid_w, battery_w = (
                 number(cell(cells, at), name, where)
                 for at, name in ((pv_at, "pv_w"), (load_at, "load_w"), (grid_at, "grid_w"), (battery_at, "battery_w"))

@@ -94,6 +94,39 @@ def moment(text: str, zone: tzinfo, where: str) -> float:
     return (found if found.tzinfo is not None else found.replace(tzinfo=zone)).timestamp()
 
 
+@dataclass(slots=True)
+class Times:
+    """Reads the times of a file, one row after the other: they must go forward.
+
+    What runs back in the hour that the clock of `zone` shows twice is of the second time.
+    """
+
+    zone: tzinfo
+    _last: float | None = None
+    _text: str = ""
+
+    def read(self, text: str, where: str) -> float:
+        """Return the time of a row. Raises LoadctlError."""
+        found = moment(text, self.zone, where)
+        if self._last is not None and found <= self._last:
+            found = self._second_time(text, where)
+        self._last, self._text = found, text
+        return found
+
+    def _second_time(self, text: str, where: str) -> float:
+        face = datetime.fromisoformat(text)
+        naive = face.tzinfo is None
+        again = face.replace(tzinfo=self.zone, fold=1).timestamp() if naive else face.timestamp()
+        if self._last is None or again > self._last:
+            return again
+        if again == self._last:
+            raise LoadctlError(f"{where}: the time {text[:40]} comes twice: remove the second row")
+        offset = "write times with an offset such as +01:00, or " if naive else ""
+        raise LoadctlError(
+            f"{where}: time runs backwards from {self._text[:40]} to {text[:40]}: {offset}put the rows in order"
+        )
+
+
 def number(text: str, key: str, where: str, what: str = "a number of watts") -> float | None:
     """Read a number; an empty cell is not known. Raises LoadctlError."""
     if not text:
