@@ -146,6 +146,8 @@ def _rows(courses: Sequence[Course]) -> Iterator[tuple[str, ...]]:
         yield "  starts", *_each(parts, lambda part: str(part.starts))
         if any(part is not None and part.needs for part in parts):
             yield "  needs met", *_each(parts, lambda part: f"{part.needs - part.missed} of {part.needs}")
+        if any(part is not None and part.unjudged for part in parts):
+            yield "  needs hidden by a gap", *_each(parts, lambda part: f"{part.unjudged} not judged")
 
 
 def decided(course: Course, *, titled: bool) -> Iterator[str]:

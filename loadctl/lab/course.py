@@ -50,7 +50,10 @@ class Run:
 
 @dataclass(slots=True)
 class Part:
-    """What one load came to; Wh, s. What is bought is bought for the least important loads first, the house last."""
+    """What one load came to; Wh, s. What is bought is bought for the least important loads first, the house last.
+
+    `needs`: those that were judged; of the `unjudged` a gap of the trace hides whether they were met.
+    """
 
     energy_wh: float = 0.0
     grid_wh: float = 0.0
@@ -58,6 +61,7 @@ class Part:
     on_s: float = 0.0
     needs: int = 0
     missed: int = 0
+    unjudged: int = 0
 
     @property
     def sun_wh(self) -> float:
@@ -115,6 +119,7 @@ class Totals:
                     "on_s": round(part.on_s),
                     "needs": part.needs,
                     "needs_missed": part.missed,
+                    "needs_not_judged": part.unjudged,
                 }
                 for name, part in self.loads.items()
             },
@@ -228,9 +233,10 @@ def lived(
     for load in home.loads:
         part = totals.loads[load.name]
         part.starts = result.loads[load.name].starts
-        dues = [period.due for period in wanted(load, home) if account.knew(period.since, period.due)]
+        periods = wanted(load, home)
+        dues = [period.due for period in periods if account.knew(period.since, period.due)]
         missed = [lack for lack in score.missed if lack.load == load.name and lack.due in dues]
-        part.needs, part.missed = len(dues), len(missed)
+        part.needs, part.missed, part.unjudged = len(dues), len(missed), len(periods) - len(dues)
         unmet += missed
     totals.unmet = tuple(unmet)
     trace = home.trace

@@ -73,6 +73,20 @@ def test_a_sun_that_nobody_measured_is_unknown(folder):
     assert (totals["pv_wh"], totals["base_wh"]) == (None, None)
 
 
+def test_a_need_that_a_gap_hides_is_said_to_be_not_judged(folder):
+    (folder / "needy.yaml").write_text(RULES.replace("min_on:", "need: 1 kWh by 12:00, min_on:"))
+    text = (folder / "bright.csv").read_text().splitlines()
+    (folder / "gap.csv").write_text("\n".join([*text[:5], *text[60:]]))
+    table = {label: cells[-1].strip() for label, cells in rows(run(folder, "needy.yaml", "gap.csv")).items()}
+    assert "needs met" not in table
+    assert table["needs hidden by a gap"] == "1 not judged"
+    heater = json.loads(run(folder, "needy.yaml", "gap.csv", "--json").stdout)["rules"][0]["totals"]["loads"]["heater"]
+    assert (heater["needs"], heater["needs_not_judged"]) == (0, 1)
+    picture = folder / "out.html"
+    run(folder, "needy.yaml", "gap.csv", "--plot", picture)
+    assert "needs not judged: the trace has a gap" in picture.read_text(encoding="utf-8")
+
+
 def test_decisions_have_their_reasons(folder):
     said = run(folder, "home.yaml", "bright.csv", "--decisions")
     told = said.stdout.partition("\nMonday 2025-03-03\n")[2].splitlines()

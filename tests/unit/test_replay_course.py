@@ -119,8 +119,8 @@ def test_a_need_whose_time_nobody_knows_counts_neither_way():
     whole = [(6 * HOUR, 0, 200)]
     dark = Trace("gap", UTC, (Moment(MONDAY, 0, 200, 600), Moment(MONDAY + 600, 0, 200, 6 * HOUR, known=False)))
     served, unknown = (lived(home(needy, day)).totals.loads["heater"] for day in (trace(whole), dark))
-    assert (served.needs, served.missed) == (1, 0)
-    assert (unknown.needs, unknown.missed) == (0, 0)
+    assert (served.needs, served.missed, served.unjudged) == (1, 0, 0)
+    assert (unknown.needs, unknown.missed, unknown.unjudged) == (0, 0, 1)
 
 
 def test_a_need_that_cannot_be_met_is_missed():

@@ -74,6 +74,8 @@ def _summary(courses: Sequence[Course]) -> Iterator[str]:
             cells.append((load, _kwh(part.energy_wh), f"{_kwh(part.grid_wh)} bought, {starts}"))
             if part.missed:
                 cells.append((load, f"{part.missed} of {part.needs}", "needs missed"))
+            if part.unjudged:
+                cells.append((load, str(part.unjudged), "needs not judged: the trace has a gap"))
         yield f"<h3>{escape(course.name)}</h3>" if len(courses) > 1 else ""
         yield '<dl class="sums">'
         for label, value, more in cells:
