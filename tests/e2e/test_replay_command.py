@@ -87,6 +87,17 @@ def test_a_need_that_a_gap_hides_is_said_to_be_not_judged(folder):
     assert "needs not judged: the trace has a gap" in picture.read_text(encoding="utf-8")
 
 
+def test_a_day_of_a_trace_with_offsets_is_one_day(folder):
+    """The rule file names no time zone: this computer's is not asked for."""
+    file = "version: 1\nmeter: {driver: envoy, host: e, token: t}\nloads:\n  heater:"
+    (folder / "file.yaml").write_text(file + " {actuator: {driver: shelly, host: h}, power: 2 kW}\n")
+    lines = [f"2025-03-03T{n // 60:02}:{n % 60:02}:00-07:00,0,200" for n in range(0, 1440, 5)]
+    (folder / "west.csv").write_text("\n".join(["time,pv_w,load_w", *lines]))
+    said = run(folder, "file.yaml", "west.csv", "--plot", folder / "west.html")
+    assert said.stdout.startswith("Mon 2025-03-03 00:00 to Tue 2025-03-04 00:00"), said.output
+    assert (folder / "west.html").read_text(encoding="utf-8").count("<section>") == 1
+
+
 def test_decisions_have_their_reasons(folder):
     said = run(folder, "home.yaml", "bright.csv", "--decisions")
     told = said.stdout.partition("\nMonday 2025-03-03\n")[2].splitlines()
