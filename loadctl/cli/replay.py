@@ -26,7 +26,7 @@ UNKNOWN = "unknown"
 @click.argument("files", metavar="RULES... TRACE...", nargs=-1, required=True)
 @click.option("--trace", "traces", multiple=True, metavar="FILE", help="One more trace.")
 @click.option("--last", type=Duration(), metavar="30d", help="No file, but so much of this house's own history.")
-@click.option("--from", "begin", metavar="TIME", help="Only from 2025-06-01 or '2025-06-01 14:30' on…")
+@click.option("--from", "begin", metavar="TIME", help="Only from 2025-06-01, 'yesterday 14:00' or so on…")
 @click.option("--to", "end", metavar="TIME", help="…until then; a day is included as a whole.")
 @click.option("--house", metavar="FILE", help="What the appliances really are: the `house:` of this scenario file.")
 @click.option("--entity", "entities", multiple=True, metavar="pv=sensor.x", help="Which is which in Home Assistant's.")

@@ -9,6 +9,7 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
@@ -141,6 +142,14 @@ def test_only_a_part_of_the_days(folder):
     assert rows(said)["from the sun"][-1].strip() == "1.30 kWh"
 
 
+def test_a_part_of_yesterday_is_said_as_explain_has_it(folder):
+    yesterday = datetime.now(ZoneInfo("Europe/Amsterdam")).date() - timedelta(days=1)
+    text = (folder / "bright.csv").read_text()
+    (folder / "late.csv").write_text(text.replace("2025-03-03", yesterday.isoformat()))
+    said = run(folder, "home.yaml", "late.csv", "--from", "yesterday 11:00", "--to", "yesterday 12:00")
+    assert said.stdout.startswith(f"{yesterday:%a %F} 11:00 to {yesterday:%a %F} 12:00"), said.output
+
+
 def test_a_house_for_all(folder):
     (folder / "real.yaml").write_text("house:\n  heater: {is: tank, holds: 1 kWh, begins: 0 kWh}\n")
     said = run(folder, "home.yaml", "shy.yaml", "bright.csv", "--house", "real.yaml", "--json")
@@ -254,7 +263,7 @@ def test_what_history_export_wrote_is_the_same_trace(folder, memory):
         (("home.yaml", "none.csv"), "none.csv: cannot be read: No such file or directory"),
         (("none.yaml", "bright.csv"), "none.yaml"),
         (("home.yaml", "bright.csv", "--from", "2025-07-01"), "nothing of it lies there: it goes from 2025-03-03"),
-        (("home.yaml", "bright.csv", "--from", "soon"), "--from soon: write 2025-06-01, '2025-06-01 14:30', today or"),
+        (("home.yaml", "bright.csv", "--from", "soon"), "--from soon: write 2025-06-01, today, 14:00, 'yesterday"),
         (("home.yaml", "bright.csv", "--from", "2025-03-04", "--to", "2025-03-03"), "--from must be before --to"),
         (("home.yaml", "bright.csv", "--plot", "day.pdf"), "--plot day.pdf: the name of a picture ends in"),
         (("home.yaml", "bright.csv", "--entity", "roof"), "--entity roof: write what it is and its name, such as pv="),
