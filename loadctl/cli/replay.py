@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from loadctl.lab.trace import Trace
 
 WORTH_TELLING_WH = 50.0
+MOST_TOLD = 20  # differences in the text
 UNKNOWN = "unknown"
 
 
@@ -166,7 +167,7 @@ def decided(course: Course, *, titled: bool) -> Iterator[str]:
 
 
 def differing(courses: Sequence[Course], found: Sequence[Difference]) -> Iterator[str]:
-    """Yield when and why the other courses differ from the first."""
+    """Yield when and why the other courses differ from the first: of each load how often, then the first of all."""
     from loadctl.lab.difference import told
 
     first = courses[0]
@@ -176,11 +177,22 @@ def differing(courses: Sequence[Course], found: Sequence[Difference]) -> Iterato
         if not mine:
             yield f"{other.name} switches as {first.name} does."
             continue
-        times = "once" if len(mine) == 1 else f"{len(mine)} times"
         lasts_s = sum(each.lasts_s for each in mine)
-        yield f"Where {other.name} differs from {first.name}: {times}, for {_hours(lasts_s)} in all"
-        for each in mine:
+        yield f"Where {other.name} differs from {first.name}: {_times(len(mine))}, for {_hours(lasts_s)} in all"
+        for load in dict.fromkeys(each.load for each in mine):
+            yield _summed(load, [each for each in mine if each.load == load])
+        for each in mine[:MOST_TOLD]:
             yield from told(each, first)
+        if len(mine) > MOST_TOLD:
+            yield f"  … and {len(mine) - MOST_TOLD} more; --json has all"
+
+
+def _summed(load: str, found: Sequence[Difference]) -> str:
+    lasts_s: dict[str, float] = {}
+    for each in found:
+        lasts_s[each.on] = lasts_s.get(each.on, 0.0) + each.lasts_s
+    only = ", ".join(f"{_hours(seconds)} on under {name} only" for name, seconds in sorted(lasts_s.items()))
+    return f"  {load}: {_times(len(found))}, {only}"
 
 
 def _of_history(last_s: float, state_dir: Path | None) -> Trace:
@@ -246,6 +258,10 @@ def _share(totals: Totals) -> str:
         return UNKNOWN
     share = totals.self_consumption
     return "-" if share is None else f"{share:.0%}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _hours(seconds: float) -> str:

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from loadctl.cli import main
+from loadctl.cli.replay import MOST_TOLD
 from loadctl.core.values import State
 from loadctl.service.ledger import Leaves, MinuteRow, Portion
 from loadctl.service.memory import FILE
@@ -112,9 +113,22 @@ def test_two_rule_files_and_where_they_differ(folder):
     assert said.stdout.splitlines()[1].split() == ["home.yaml", "shy.yaml"]
     apart = said.stdout.split("\n\n")[1].splitlines()
     assert re.fullmatch(r"Where shy.yaml differs from home.yaml: once, for (19|20) min in all", apart[0])
-    assert re.fullmatch(r"  Mon 03 Mar 10:3\d-10:5\d  heater is on under home.yaml, not under shy.yaml", apart[1])
-    assert apart[2].startswith("    home.yaml  starts: ")
-    assert apart[3].startswith("    shy.yaml   waits: ")
+    assert re.fullmatch(r"  heater: once, (19|20) min on under home.yaml only", apart[1])
+    assert re.fullmatch(r"  Mon 03 Mar 10:3\d-10:5\d  heater is on under home.yaml, not under shy.yaml", apart[2])
+    assert apart[3].startswith("    home.yaml  starts: ")
+    assert apart[4].startswith("    shy.yaml   waits: ")
+
+
+def test_of_many_differences_the_first_are_told(folder):
+    """Clouds come every ten minutes: the shy one never starts."""
+    rows = [f"{(BEGIN + timedelta(minutes=n)).isoformat()},{2600 if n % 20 < 10 else 0},200" for n in range(600)]
+    (folder / "clouds.csv").write_text("\n".join(["time,pv_w,load_w", *rows]))
+    apart = run(folder, "home.yaml", "shy.yaml", "clouds.csv", "--jobs", 1).stdout.split("\n\n")[1].splitlines()
+    assert re.fullmatch(r"  heater: 30 times, 5 h \d\d on under home.yaml only", apart[1])
+    assert len([line for line in apart if "heater is on under" in line]) == MOST_TOLD
+    assert apart[-1] == f"  … and {30 - MOST_TOLD} more; --json has all"
+    whole = json.loads(run(folder, "home.yaml", "shy.yaml", "clouds.csv", "--json", "--jobs", 1).stdout)
+    assert len(whole["differences"]) == 30
 
 
 def test_the_same_in_several_processes_and_as_json(folder):
