@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from loadctl.config.findings import Findings
 from loadctl.config.zones import find
 from loadctl.errors import LoadctlError
-from loadctl.lab.formats.table import cell, column, lines
+from loadctl.lab.formats.table import cell, column, head, lines
 from loadctl.lab.trace import Moment, Trace, read_csv
 
 HALF_A_YEAR = timedelta(days=182)
@@ -22,7 +22,7 @@ SHORTEST_S = 6 * 3600.0  # a stub at either end of a trace is no day
 def clock_of(path: Path) -> ZoneInfo:
     """Return the clock that a trace is written in, or this computer's if it does not say. Raises LoadctlError."""
     with lines(path) as reader:
-        time_at = column([name.strip() for name in next(reader, [])], "time")
+        time_at = column(head(next(reader, [])), "time")
         text = cell(next(reader, []), time_at)
     try:
         first = datetime.fromisoformat(text)

@@ -96,6 +96,38 @@ def test_without_panels_only_the_grid_is_known(read):
     assert {(moment.sees_sun, moment.pv_w, moment.base_w) for moment in trace.moments} == {(False, 0, -700)}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time;pv_w;load_w\n2025-06-21T12:00;1500;300\n2025-06-21T12:01;1500;300\n",
+        "time\tpv_w\tload_w\n2025-06-21T12:00\t1500\t300\n2025-06-21T12:01\t1500\t300\n",
+        "\ufeffTime;PV_W;Load_W\n2025-06-21T12:00;1500;300\n2025-06-21T12:01;1500;300\n",
+        "time,pv_kw,load_kW\n2025-06-21T12:00,1.5,0.3\n2025-06-21T12:01,1.5,0.3\n",
+        "time,pv_kw,load_w,\n2025-06-21T12:00,1.5,300,\n2025-06-21T12:01,1.5,300,\n",
+    ],
+)
+def test_how_a_spreadsheet_writes_it(read, text):
+    assert {(moment.time - NOON, moment.pv_w, moment.base_w) for moment in read(text).moments} == {
+        (0, 1500, 300),
+        (60, 1500, 300),
+    }
+
+
+@pytest.mark.parametrize(("columns", "cells"), [("pv_w,load_w", "-12,300"), ("pv_w,grid_w", "-12,300")])
+def test_what_an_inverter_draws_at_night_is_the_houses(read, columns, cells):
+    trace = read(rows("12:00:00", "12:01:00", head=f"time,{columns}\n", tail=cells))
+    assert {(moment.pv_w, moment.base_w) for moment in trace.moments} == {(0, 300)}
+
+
+def test_columns_that_contradict_each_other_are_noted_once(read, tmp_path):
+    head = "time,pv_w,load_w,grid_w,battery_w\n"
+    cells = ("1000,300,-700,", "1000,300,-1000,300", "1000,300,400,", "1000,,-700,", "1000,300,5000,0")
+    text = head + "".join(f"2025-06-21T12:0{n}:00,{row}\n" for n, row in enumerate(cells))
+    first = f"{tmp_path / 'day.csv'}:4: the house draws 300 W by `load_w`, by the others 1400 W"
+    assert read(text).notes == (f"{first}; so in 2 of 4 rows they contradict each other, and `load_w` is taken",)
+    assert read(rows("12:00:00", "12:01:00")).notes == ()
+
+
 def test_what_else_was_recorded_is_an_input(read):
     head, tail = "time,pv_w,load_w,battery_w,soc_pct,tank_temp,pool.open\n", "1000,300,-500,40,51.5,on"
     first, _ = read(rows("12:00:00", "12:01:00", head=head, tail=tail)).moments
@@ -145,6 +177,11 @@ def test_a_spreadsheets_byte_order_mark_is_none_of_the_names(read):
         (rows("12:00:00") + "2025-06-21T12:01:00,much,300\n", ":3", "`pv_w` is a number of watts, not `much`"),
         (rows("12:00:00") + "2025-06-21T12:01:00,nan,300\n", ":3", "`pv_w` is a number of watts, not `nan`"),
         (rows("12:00:00") + "2025-06-21T12:01:00,0,1e999\n", ":3", "`load_w` is a number of watts, not `1e999`"),
+        (rows("12:00:00", tail="-3000,300"), ":2", "the panels give -3000 W, which cannot be: turn the sign around"),
+        (rows("12:00:00", tail="0,2e9"), ":2", "`load_w` is 2e9: that is more than a megawatt, which no house has"),
+        (rows("12:00:00", tail="1,5,300"), ":2", "4 cells below 3 names of columns: write numbers with a point"),
+        (HEAD.replace(",", ";") + "2025-06-21T12:00;1,5;3\n", ":2", "not `1,5`: write it with a point"),
+        ("time,pv_kw,pv_w,load_w\n", ":1", "`pv_w` and `pv_kw` are the same: leave one out"),
         (rows("12:00:00", "12:01:00", "12:01:00"), ":4", "2025-06-21T12:01:00 comes twice: remove the second row"),
         (
             rows("12:00:00", "12:01:00", "12:00:30"),

@@ -14,6 +14,10 @@ from typing import NamedTuple, Protocol
 from loadctl.errors import LoadctlError
 
 NOTHING: Mapping[str, float] = {}  # shared by all that know nothing more; no mapping proxy, for that cannot be pickled
+POWERS = ("pv_w", "load_w", "grid_w", "battery_w")
+KNOWN = ("time", *POWERS, *(name.replace("_w", "_kw") for name in POWERS), "soc_pct")
+MOST_W = 1_000_000.0  # nothing in a house has more
+NIGHT_W = -200.0  # an inverter draws no more than that at night
 WORDS = {"on": 1.0, "yes": 1.0, "true": 1.0, "off": 0.0, "no": 0.0, "false": 0.0}
 
 
@@ -60,19 +64,39 @@ class Lines(Protocol):
 def header_of(path: Path) -> list[str]:
     """Return the names of the columns; an empty file has none. Raises LoadctlError."""
     with lines(path) as reader:
-        return [name.strip() for name in next(reader, [])]
+        return head(next(reader, []))
+
+
+def head(cells: Sequence[str]) -> list[str]:
+    """Return the names of columns; ours may be in capitals."""
+    names = [name.strip() for name in cells]
+    return [name.lower() if name.lower() in KNOWN else name for name in names]
 
 
 @contextmanager
 def lines(path: Path) -> Iterator[Lines]:
-    """Open a CSV file. What cannot be read of it is a LoadctlError with its name."""
+    """Open a CSV file, with commas, semicolons or tabs. What cannot be read of it is a LoadctlError with its name."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            yield csv.reader(file)
+            first = file.readline()
+            file.seek(0)
+            yield csv.reader(file, delimiter=max(",;\t", key=first.count))
     except OSError as error:
         raise LoadctlError(f"{path}: cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise LoadctlError(f"{path}: is no CSV file in UTF-8: {error}") from error
+
+
+def records(reader: Lines, header: Sequence[str], path: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield each line with its place. Raises LoadctlError if one has more cells than there are names."""
+    for cells in reader:
+        if not cells:
+            continue
+        where = f"{path}:{reader.line_num}"
+        if any(cells[len(header) :]):
+            more = f"{len(cells)} cells below {len(header)} names of columns"
+            raise LoadctlError(f"{where}: {more}: write numbers with a point, and nothing behind the last")
+        yield where, cells
 
 
 def column(header: Sequence[str], name: str) -> int | None:
@@ -136,8 +160,26 @@ def number(text: str, key: str, where: str, what: str = "a number of watts") -> 
     except ValueError:
         found = nan
     if not isfinite(found):
-        raise LoadctlError(f"{where}: `{key}` is {what}, not `{text[:40]}`")
+        hint = ": write it with a point" if "," in text else ""
+        raise LoadctlError(f"{where}: `{key}` is {what}, not `{text[:40]}`{hint}")
     return found
+
+
+def power(text: str, key: str, where: str, times: float = 1.0) -> float | None:
+    """Read a power that becomes watts by `times`; an empty cell is not known. Raises LoadctlError."""
+    found = number(text, key, where, "a number of watts" if times == 1 else "a number of kilowatts")
+    if found is None:
+        return None
+    if abs(found * times) > MOST_W:
+        raise LoadctlError(f"{where}: `{key}` is {text[:40]}: that is more than a megawatt, which no house has")
+    return found * times
+
+
+def sun_w(pv_w: float | None, where: str, hint: str = "") -> float | None:
+    """Return what panels give: the little that an inverter draws at night is the house's. Raises LoadctlError."""
+    if pv_w is not None and pv_w < NIGHT_W:
+        raise LoadctlError(f"{where}: the panels give {pv_w:.0f} W, which cannot be: turn the sign around{hint}")
+    return None if pv_w is None else max(0.0, pv_w)
 
 
 def house_w(
