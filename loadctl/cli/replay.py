@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from loadctl.cli.words import Duration, read_moment
 if TYPE_CHECKING:
     from loadctl.lab.course import Course, Part, Totals
     from loadctl.lab.difference import Difference
+    from loadctl.lab.scenario_file import Scenario
     from loadctl.lab.trace import Trace
 
 WORTH_TELLING_WH = 50.0
@@ -88,14 +89,27 @@ def replay(
             click.echo("\n".join(decided(course, titled=several)))
         if several:
             click.echo("\n".join(differing(courses, found)))
-    guessed = {load: None for home in homes.values() for load in home.guessed}
-    if guessed:
-        what = ", ".join(f"`{load}`" for load in guessed)
-        click.echo(f"loadctl: {what}: what it really is was guessed from its rule; say it under `house:`", err=True)
+    for note in _guesses(homes):
+        click.echo(f"loadctl: {note}", err=True)
     for course in courses:
         if course.unknown:
             what = ", ".join(f"`{name}`" for name in course.unknown)
             click.echo(f"loadctl: {course.name} asks for {what}, of which the trace tells nothing", err=True)
+
+
+def _guesses(homes: Mapping[str, Scenario]) -> Iterator[str]:
+    """Yield what was guessed of the house, and by which rule file if another one says what is really there."""
+    said = {load for home in homes.values() for load in home.data.get("house") or {}}
+    guessed = dict.fromkeys(load for home in homes.values() for load in home.guessed if load not in said)
+    if guessed:
+        yield f"{_listed(guessed)}: what it really is was guessed from its rule; say it under `house:`"
+    for name, home in homes.items():
+        if alone := [load for load in home.guessed if load in said]:
+            yield f"{name}: {_listed(alone)} was guessed from its rule, another file says what it is: take one --house"
+
+
+def _listed(loads: Iterable[str]) -> str:
+    return ", ".join(f"`{load}`" for load in loads)
 
 
 def plain(courses: Sequence[Course], found: Sequence[Difference]) -> dict[str, Any]:
@@ -132,9 +146,9 @@ def _rows(courses: Sequence[Course]) -> Iterator[tuple[str, ...]]:
     yield "bought", *(_kwh(one.import_wh) for one in totals)
     yield "sold", *(_kwh(one.export_wh) for one in totals)
     yield "of the sun used here", *(_share(one) for one in totals)
-    yield "paid", *(f"{one.paid:.2f}" for one in totals)
-    yield "earned", *(f"{one.earned:.2f}" for one in totals)
-    yield "the bill", *(f"{one.money:.2f}" for one in totals)
+    yield "paid", *(f"{one.paid:z.2f}" for one in totals)
+    yield "earned", *(f"{one.earned:z.2f}" for one in totals)
+    yield "the bill", *(f"{one.money:z.2f}" for one in totals)
     lacked = [sum(lack.energy_wh for lack in one.unmet) for one in totals]
     if max(lacked) >= WORTH_TELLING_WH:
         yield "not served in time", *map(_kwh, lacked)

@@ -107,7 +107,7 @@ class Totals:
             "import_wh": round(self.import_wh, 1),
             "export_wh": round(self.export_wh, 1),
             "self_consumption": None if share is None else round(share, 4),
-            "money": round(self.money, 4),
+            "money": round(self.money, 4) + 0.0,  # never -0.0
             "paid": round(self.paid, 4),
             "earned": round(self.earned, 4),
             "loads": {
@@ -450,4 +450,4 @@ class Diary:
 
 
 def _shown(values: array[float]) -> list[float | None]:
-    return [None if isnan(value) else round(value, 1) for value in values]
+    return [None if isnan(value) else round(value, 1) + 0.0 for value in values]

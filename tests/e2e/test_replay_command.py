@@ -172,6 +172,22 @@ def test_a_house_for_all(folder):
     assert energy == pytest.approx([1060, 1060], rel=0.1)  # it is full
 
 
+def test_whose_house_was_guessed_is_said_where_not_all_were(folder):
+    (folder / "real.yaml").write_text(RULES + "house:\n  heater: {is: tank, holds: 1 kWh, begins: 0 kWh}\n")
+    both = run(folder, "home.yaml", "shy.yaml", "bright.csv", "--jobs", 1)
+    mixed = run(folder, "home.yaml", "real.yaml", "bright.csv", "--jobs", 1)
+    assert both.stderr == "loadctl: `heater`: what it really is was guessed from its rule; say it under `house:`\n"
+    assert mixed.stderr.startswith("loadctl: home.yaml: `heater` was guessed from its rule, another file says what it")
+    assert len(mixed.stderr.splitlines()) == 1
+
+
+def test_a_bill_of_nothing_has_no_sign(folder):
+    (folder / "free.csv").write_text("time,pv_w,load_w\n2025-03-03T10:00,1.2,0\n2025-03-03T10:01,1.2,0\n")
+    said = run(folder, "home.yaml", "free.csv")
+    assert "-0.00" not in said.stdout
+    assert rows(said)["the bill"][-1].strip() == "0.00"
+
+
 def test_several_traces_are_lived_as_one(folder):
     text = (folder / "bright.csv").read_text()
     (folder / "later.csv").write_text(text.replace("2025-03-03", "2025-05-09"))

@@ -61,9 +61,9 @@ def _summary(courses: Sequence[Course]) -> Iterator[str]:
         share = "–" if totals.self_consumption is None else f"{totals.self_consumption:.0%}"
         cells = [
             ("sun", "unknown", "") if totals.pv_wh is None else ("sun", _kwh(totals.pv_wh), f"{share} used here"),
-            ("bought", _kwh(totals.import_wh), f"for {totals.paid:.2f}"),
-            ("sold", _kwh(totals.export_wh), f"for {totals.earned:.2f}"),
-            ("the bill", f"{totals.money:.2f}", ""),
+            ("bought", _kwh(totals.import_wh), f"for {totals.paid:z.2f}"),
+            ("sold", _kwh(totals.export_wh), f"for {totals.earned:z.2f}"),
+            ("the bill", f"{totals.money:z.2f}", ""),
         ]
         for load in loads:
             part = totals.loads.get(load)
@@ -280,7 +280,7 @@ def _kw(watts: float) -> str:
 
 
 def _kwh(wh: float) -> str:
-    return f"{wh / 1000:.1f} kWh"
+    return f"{wh / 1000:z.1f} kWh"
 
 
 def _short(name: str) -> str:
