@@ -21,7 +21,7 @@ from loadctl.errors import LoadctlError
 from loadctl.lab.course import Course, Minutes, Totals, lived
 from loadctl.lab.plot.bins import nice, panels
 from loadctl.lab.plot.page import page
-from loadctl.lab.plot.picture import draw
+from loadctl.lab.plot.picture import draw, drawn
 from loadctl.lab.trace import Moment, Trace
 from tests.lab_days import MONDAY, home, trace, unseen
 
@@ -145,6 +145,22 @@ def test_a_scale_holds_what_it_shows(most):
     top, step = nice(most)
     assert top >= most
     assert 1 <= round(top / step) <= 6
+
+
+def test_side_by_side_the_scale_is_the_same_and_says_what_it_shows(courses):
+    if importlib.util.find_spec("matplotlib") is None:
+        pytest.skip("matplotlib is not installed: pip install 'loadctl[lab]'")
+    figure = drawn(courses, panels(courses))
+    power, grid = ([group.axes[place].get_ylim() for group in figure.subfigs] for place in (0, 1))
+    assert power[0] == power[1]
+    assert grid[0] == grid[1]
+    assert figure.subfigs[0].axes[0].get_ylabel() == "kW, means of a minute"
+    assert "<small>means of a minute</small>" in page(courses)
+    (month,) = panels([long(1, begin=MONDAY - HOUR)])
+    assert month.means == "means of 2 minutes"
+    dark = lived(home({"heater": RULES["heater"]}, unseen(trace([(HOUR, 0, 200)]))))
+    (group,) = drawn([dark], panels([dark])).subfigs
+    assert {"sun: unknown", "house: unknown"} < {text.get_text() for text in group.axes[0].get_legend().get_texts()}
 
 
 def test_a_png_is_drawn(courses, tmp_path: Path):

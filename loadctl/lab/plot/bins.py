@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 from math import ceil, isnan, log10, nan
@@ -53,6 +53,22 @@ class Panel:
             return f"{first:%A} {first.day} {first:%B %Y}"
         return f"{first.day} {first:%B %Y} to {last.day} {last:%B %Y}"
 
+    @property
+    def means(self) -> str:
+        """Return what its values are."""
+        minutes = self.step_s // MINUTE_S
+        return "means of a minute" if minutes == 1 else f"means of {minutes} minutes"
+
+    @property
+    def most_w(self) -> float:
+        """Return the most that the sun gives or the house draws in it, under any rules."""
+        return most(column for bins in self.bins for column in (bins.pv_w, bins.stacked()[-1]))
+
+    @property
+    def most_grid_w(self) -> float:
+        """Return the most that is bought or sold in it, under any rules."""
+        return most(map(abs, bins.grid_w) for bins in self.bins)
+
     def ticks(self) -> Iterator[tuple[float, str]]:
         """Yield moments (POSIX) to write below it: hours of a day, else days."""
         hours = (self.end - self.begin) / 3600
@@ -89,6 +105,11 @@ def panels(courses: Sequence[Course]) -> list[Panel]:
         step_s = max(MINUTE_S, ceil((end - begin) / POINTS / MINUTE_S) * MINUTE_S)
         found.append(Panel(begin, end, step_s, zone, tuple(_bins(course, begin, end, step_s) for course in courses)))
     return found
+
+
+def most(columns: Iterable[Iterable[float]]) -> float:
+    """Return the greatest value that is known; 0: none is above."""
+    return max((value for column in columns for value in column if value > 0), default=0.0)
 
 
 def nice(most: float) -> tuple[float, float]:
