@@ -132,7 +132,7 @@ def replay(
     began, draw_w = float(int(trace.moments[0].time)), 0.0
     for moment in trace.moments:
         first, pv_w, base_w, known = int(moment.time), moment.pv_w, moment.base_w, moment.known
-        battery_w, soc_pct, inputs = moment.battery_w, moment.soc_pct, moment.inputs
+        battery_w, soc_pct, inputs, sees_sun = moment.battery_w, moment.soc_pct, moment.inputs, moment.sees_sun
         sun_w = pv_w + (battery_w or 0.0)
         house_w = base_w + draw_w
         grid_w = house_w - sun_w
@@ -158,7 +158,7 @@ def replay(
                 house_w = base_w + draw_w
                 grid_w = house_w - sun_w
             shown_w = grid_w + gauss(0.0, NOISE_W)
-            meter.append((shown_w, pv_w, house_w) if moment.sees_sun else (shown_w, None, None))
+            meter.append((shown_w, pv_w, house_w) if sees_sun else (shown_w, None, None))
             seen = meter.popleft() if len(meter) > METER_S else meter[0]
             at = now - began
             sample = Sample(at, wall, *seen, battery_w, soc_pct, inputs=inputs) if known else Sample(at, wall)
