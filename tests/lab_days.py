@@ -29,6 +29,11 @@ def holed(day: Trace, *holes: int) -> Trace:
     return replace(day, moments=moments)
 
 
+def unseen(day: Trace) -> Trace:
+    """Return a day whose panels nobody measured."""
+    return replace(day, moments=tuple(replace(moment, sees_sun=False) for moment in day.moments))
+
+
 def home(loads: dict[str, Any], day: Trace, house: dict[str, Any] | None = None, **more: Any) -> Home:
     """Make a home of rules, and of what its appliances really are."""
     return Scenario("test", Path("test.yaml"), {"rules": {"loads": loads}, "house": house or {}, **more}).on(day)

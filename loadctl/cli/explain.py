@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from loadctl.cli.asking import Whom, folder_of, look, whom
-from loadctl.cli.words import read_day
+from loadctl.cli.words import read_time
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -153,14 +153,8 @@ def _moment_in_words(moment: datetime, at: datetime) -> str:
 
 
 def _read_moment(text: str, zone: ZoneInfo, now: datetime) -> datetime:
-    """Read `14:00` (today), `yesterday 14:00` or a date with a time. Raises click.UsageError."""
-    day, _, clock = text.strip().replace("T", " ").rpartition(" ")
-    found = read_day(day or "today", zone)
-    try:
-        at = datetime.fromisoformat(text if found is None else f"{found} {clock}")
-    except ValueError as error:
-        raise click.UsageError(f"--at {text}: write 14:00, 'yesterday 14:00' or '2025-06-01 14:30'") from error
-    at = (at.replace(tzinfo=zone) if at.tzinfo is None else at).astimezone(zone)
+    """Read a time that is past. Raises click.UsageError."""
+    at = read_time(text, zone, "--at")
     if at > now:
-        raise click.UsageError(f"--at {text}: that is yet to come; 'yesterday {clock}' is past")
+        raise click.UsageError(f"--at {text}: that is yet to come; 'yesterday {at:%H:%M}' is past")
     return at

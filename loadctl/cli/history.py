@@ -23,7 +23,7 @@ def history() -> None:
 
 
 @history.command()
-@click.option("--from", "begin", metavar="TIME", help="Such as 2025-06-01, '2025-06-01 14:30', today or yesterday.")
+@click.option("--from", "begin", metavar="TIME", help="Such as 2025-06-01, '2025-06-01 14:30' or 'yesterday 14:00'.")
 @click.option("--to", "end", metavar="TIME", help="The same; a day is included as a whole. Default: until now.")
 @click.option("--what", type=click.Choice(["minutes", "samples", "decisions", "energy"]), default="minutes")
 @click.option("--format", "form", type=click.Choice(["csv", "json", "parquet"]), default="csv", show_default=True)

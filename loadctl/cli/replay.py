@@ -14,18 +14,20 @@ import click
 from loadctl.cli.words import Duration, read_moment
 
 if TYPE_CHECKING:
-    from loadctl.lab.course import Course, Part
+    from loadctl.lab.course import Course, Part, Totals
     from loadctl.lab.difference import Difference
     from loadctl.lab.trace import Trace
 
 WORTH_TELLING_WH = 50.0
+MOST_TOLD = 20  # differences in the text
+UNKNOWN = "unknown"
 
 
 @click.command()
 @click.argument("files", metavar="RULES... TRACE...", nargs=-1, required=True)
 @click.option("--trace", "traces", multiple=True, metavar="FILE", help="One more trace.")
 @click.option("--last", type=Duration(), metavar="30d", help="No file, but so much of this house's own history.")
-@click.option("--from", "begin", metavar="TIME", help="Only from 2025-06-01 or '2025-06-01 14:30' on…")
+@click.option("--from", "begin", metavar="TIME", help="Only from 2025-06-01, 'yesterday 14:00' or so on…")
 @click.option("--to", "end", metavar="TIME", help="…until then; a day is included as a whole.")
 @click.option("--house", metavar="FILE", help="What the appliances really are: the `house:` of this scenario file.")
 @click.option("--entity", "entities", multiple=True, metavar="pv=sensor.x", help="Which is which in Home Assistant's.")
@@ -55,7 +57,7 @@ def replay(
     side by side. A TRACE is a CSV file with time, pv_w and load_w, or what `loadctl history export` or Home Assistant
     wrote. All days are lived as one.
     """
-    from loadctl.lab.side_by_side import Job, compared, guess_of, homes_of, is_rules, live_all
+    from loadctl.lab.side_by_side import Job, compared, guesses_of, homes_of, is_rules, live_all
 
     if plot is not None and plot.suffix not in {".html", ".png"}:
         raise click.UsageError(f"--plot {plot}: the name of a picture ends in .html or .png")
@@ -86,8 +88,8 @@ def replay(
             click.echo("\n".join(decided(course, titled=several)))
         if several:
             click.echo("\n".join(differing(courses, found)))
-    if guess := guess_of(homes.values()):
-        click.echo(f"loadctl: {guess}", err=True)
+    for note in guesses_of(homes):
+        click.echo(f"loadctl: {note}", err=True)
     for course in courses:
         if course.unknown:
             what = ", ".join(f"`{name}`" for name in course.unknown)
@@ -127,11 +129,10 @@ def _rows(courses: Sequence[Course]) -> Iterator[tuple[str, ...]]:
     yield "the house itself", *(_kwh(one.base_wh) for one in totals)
     yield "bought", *(_kwh(one.import_wh) for one in totals)
     yield "sold", *(_kwh(one.export_wh) for one in totals)
-    shares = [one.self_consumption for one in totals]
-    yield "of the sun used here", *("-" if share is None else f"{share:.0%}" for share in shares)
-    yield "paid", *(f"{one.paid:.2f}" for one in totals)
-    yield "earned", *(f"{one.earned:.2f}" for one in totals)
-    yield "the bill", *(f"{one.money:.2f}" for one in totals)
+    yield "of the sun used here", *(_share(one) for one in totals)
+    yield "paid", *(f"{one.paid:z.2f}" for one in totals)
+    yield "earned", *(f"{one.earned:z.2f}" for one in totals)
+    yield "the bill", *(f"{one.money:z.2f}" for one in totals)
     lacked = [sum(lack.energy_wh for lack in one.unmet) for one in totals]
     if max(lacked) >= WORTH_TELLING_WH:
         yield "not served in time", *map(_kwh, lacked)
@@ -144,6 +145,8 @@ def _rows(courses: Sequence[Course]) -> Iterator[tuple[str, ...]]:
         yield "  starts", *_each(parts, lambda part: str(part.starts))
         if any(part is not None and part.needs for part in parts):
             yield "  needs met", *_each(parts, lambda part: f"{part.needs - part.missed} of {part.needs}")
+        if any(part is not None and part.unjudged for part in parts):
+            yield "  needs hidden by a gap", *_each(parts, lambda part: f"{part.unjudged} not judged")
 
 
 def decided(course: Course, *, titled: bool) -> Iterator[str]:
@@ -162,7 +165,7 @@ def decided(course: Course, *, titled: bool) -> Iterator[str]:
 
 
 def differing(courses: Sequence[Course], found: Sequence[Difference]) -> Iterator[str]:
-    """Yield when and why the other courses differ from the first."""
+    """Yield when and why the other courses differ from the first: of each load how often, then the first of all."""
     from loadctl.lab.difference import told
 
     first = courses[0]
@@ -172,11 +175,22 @@ def differing(courses: Sequence[Course], found: Sequence[Difference]) -> Iterato
         if not mine:
             yield f"{other.name} switches as {first.name} does."
             continue
-        times = "once" if len(mine) == 1 else f"{len(mine)} times"
         lasts_s = sum(each.lasts_s for each in mine)
-        yield f"Where {other.name} differs from {first.name}: {times}, for {_hours(lasts_s)} in all"
-        for each in mine:
+        yield f"Where {other.name} differs from {first.name}: {_times(len(mine))}, for {_hours(lasts_s)} in all"
+        for load in dict.fromkeys(each.load for each in mine):
+            yield _summed(load, [each for each in mine if each.load == load])
+        for each in mine[:MOST_TOLD]:
             yield from told(each, first)
+        if len(mine) > MOST_TOLD:
+            yield f"  … and {len(mine) - MOST_TOLD} more; --json has all"
+
+
+def _summed(load: str, found: Sequence[Difference]) -> str:
+    lasts_s: dict[str, float] = {}
+    for each in found:
+        lasts_s[each.on] = lasts_s.get(each.on, 0.0) + each.lasts_s
+    only = ", ".join(f"{_hours(seconds)} on under {name} only" for name, seconds in sorted(lasts_s.items()))
+    return f"  {load}: {_times(len(found))}, {only}"
 
 
 def _of_history(last_s: float, state_dir: Path | None) -> Trace:
@@ -233,8 +247,19 @@ def _moment(course: Course, at: float) -> datetime:
     return datetime.fromtimestamp(at, course.zone)
 
 
-def _kwh(wh: float) -> str:
-    return f"{wh / 1000:.2f} kWh"
+def _kwh(wh: float | None) -> str:
+    return UNKNOWN if wh is None else f"{wh / 1000:z.2f} kWh"
+
+
+def _share(totals: Totals) -> str:
+    if totals.pv_wh is None:
+        return UNKNOWN
+    share = totals.self_consumption
+    return "-" if share is None else f"{share:.0%}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _hours(seconds: float) -> str:

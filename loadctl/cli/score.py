@@ -34,13 +34,14 @@ def score(*, rules: str, traces: tuple[Path, ...], house: str | None, as_json: b
     each start, and with what was not served in time and had to be bought.
     """
     from loadctl.errors import LoadctlError
-    from loadctl.lab.side_by_side import guess_of, homes_of
+    from loadctl.lab.side_by_side import guesses_of, homes_of
 
     try:
         from loadctl.lab.contest import contests
     except ModuleNotFoundError as error:
         raise LoadctlError(f"scoring needs {error.name}: pip install 'loadctl[lab]'") from error
-    (home,) = homes_of([rules], house).values()
+    homes = homes_of([rules], house)
+    (home,) = homes.values()
     found = _days(traces, home)
     done: list[Day] = []
     for day in contests([(home, trace) for trace in found], jobs, limit_s=search):
@@ -51,8 +52,9 @@ def score(*, rules: str, traces: tuple[Path, ...], house: str | None, as_json: b
         click.echo(json.dumps({"days": [plain(day) for day in done], "total": total(done)}, indent=2))
     elif len(done) > 1:
         click.echo("\n".join(summed(done)))
-    if guess := guess_of([home]):
-        click.echo(f"loadctl: {guess}", err=True)
+    for note in guesses_of(homes):
+        click.echo(f"loadctl: {note}", err=True)
+    if home.guessed:
         click.echo("loadctl: the score judges that guess: more than a need is worth what selling would bring", err=True)
 
 

@@ -37,15 +37,23 @@ def read_day(text: str, zone: tzinfo) -> date | None:
 
 
 def read_moment(text: str, zone: tzinfo, option: str, *, end: bool = False) -> datetime:
-    """Read a time of the site; a whole day is its first moment or, at the `end`, the first after it.
-
-    Raises click.UsageError that names the `option`.
-    """
+    """Read a time as `read_time`, or a whole day: its first moment or, at the `end`, the first after it."""
     day = read_day(text, zone)
     if day is not None:
         return datetime.combine(day + timedelta(days=1) if end else day, time(), zone)
+    return read_time(text, zone, option, "2025-06-01, today, ")
+
+
+def read_time(text: str, zone: tzinfo, option: str, days: str = "") -> datetime:
+    """Read a time of the site: `14:00` (today), `yesterday 14:00` or a date with a time.
+
+    Raises click.UsageError that names the `option` and, beside `days`, what it takes.
+    """
+    day, _, clock = text.strip().replace("T", " ").rpartition(" ")
+    found = read_day(day or "today", zone)
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text if found is None else f"{found} {clock}")
     except ValueError as error:
-        raise click.UsageError(f"{option} {text}: write 2025-06-01, '2025-06-01 14:30', today or yesterday") from error
-    return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment
+        takes = f"{days}14:00, 'yesterday 14:00' or '2025-06-01 14:30'"
+        raise click.UsageError(f"{option} {text}: write {takes}") from error
+    return (moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).astimezone(zone)

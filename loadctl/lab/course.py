@@ -24,6 +24,7 @@ from loadctl.service.ledger import NOTES_EVERY_S, PASSING, QUIET
 
 MINUTE_S = 60
 KNOWN = 7 / 8  # a need counts of whose time so much is known
+UNSEEN = 1 / 100  # for so much of the time nobody need see the sun for its sum to count
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,10 @@ class Run:
 
 @dataclass(slots=True)
 class Part:
-    """What one load came to; Wh, s. What is bought is bought for the least important loads first, the house last."""
+    """What one load came to; Wh, s. What is bought is bought for the least important loads first, the house last.
+
+    `needs`: those that were judged; of the `unjudged` a gap of the trace hides whether they were met.
+    """
 
     energy_wh: float = 0.0
     grid_wh: float = 0.0
@@ -57,6 +61,7 @@ class Part:
     on_s: float = 0.0
     needs: int = 0
     missed: int = 0
+    unjudged: int = 0
 
     @property
     def sun_wh(self) -> float:
@@ -66,11 +71,14 @@ class Part:
 
 @dataclass(slots=True)
 class Totals:
-    """What a home came to in `seconds` of known time; Wh, money. `unmet`: what the house had to help itself with."""
+    """What a home came to in `seconds` of known time; Wh, money. `unmet`: what the house had to help itself with.
+
+    `pv_wh` and `base_wh` None: nobody measured the panels, or not all the time.
+    """
 
     seconds: float = 0.0
-    pv_wh: float = 0.0
-    base_wh: float = 0.0
+    pv_wh: float | None = None
+    base_wh: float | None = None
     import_wh: float = 0.0
     export_wh: float = 0.0
     paid: float = 0.0
@@ -82,7 +90,7 @@ class Totals:
     @property
     def self_consumption(self) -> float | None:
         """Return the share of the sun that was not sold; None: there was none, or nobody saw it."""
-        return max(0.0, 1 - self.export_wh / self.pv_wh) if self.pv_wh > 0 else None
+        return max(0.0, 1 - self.export_wh / self.pv_wh) if self.pv_wh else None
 
     @property
     def money(self) -> float:
@@ -94,12 +102,12 @@ class Totals:
         share = self.self_consumption
         return {
             "seconds": round(self.seconds),
-            "pv_wh": round(self.pv_wh, 1),
-            "base_wh": round(self.base_wh, 1),
+            "pv_wh": None if self.pv_wh is None else round(self.pv_wh, 1),
+            "base_wh": None if self.base_wh is None else round(self.base_wh, 1),
             "import_wh": round(self.import_wh, 1),
             "export_wh": round(self.export_wh, 1),
             "self_consumption": None if share is None else round(share, 4),
-            "money": round(self.money, 4),
+            "money": round(self.money, 4) + 0.0,  # never -0.0
             "paid": round(self.paid, 4),
             "earned": round(self.earned, 4),
             "loads": {
@@ -111,6 +119,7 @@ class Totals:
                     "on_s": round(part.on_s),
                     "needs": part.needs,
                     "needs_missed": part.missed,
+                    "needs_not_judged": part.unjudged,
                 }
                 for name, part in self.loads.items()
             },
@@ -218,15 +227,16 @@ def lived(
     score = book.close("", result)
     if series is not None:
         series.close()
-    totals = account.totals
+    totals = account.close()
     totals.broken = tuple(one for one in score.broken if account.knew(one.at - 1, one.at + 1))
     unmet = [lack for lack in score.unmet if lack.due is None]
     for load in home.loads:
         part = totals.loads[load.name]
         part.starts = result.loads[load.name].starts
-        dues = [period.due for period in wanted(load, home) if account.knew(period.since, period.due)]
+        periods = wanted(load, home)
+        dues = [period.due for period in periods if account.knew(period.since, period.due)]
         missed = [lack for lack in score.missed if lack.load == load.name and lack.due in dues]
-        part.needs, part.missed = len(dues), len(missed)
+        part.needs, part.missed, part.unjudged = len(dues), len(missed), len(periods) - len(dues)
         unmet += missed
     totals.unmet = tuple(unmet)
     trace = home.trace
@@ -254,6 +264,9 @@ class Account:
     totals: Totals = field(init=False)
     known: list[tuple[float, float]] = field(default_factory=list)  # from when to when (POSIX) the trace was known
     inputs: set[str] = field(default_factory=set)
+    _pv_wh: float = 0.0
+    _base_wh: float = 0.0
+    _unseen_s: float = 0.0
     _pieces: Iterator[Piece] = field(init=False)
     _piece: Piece = field(init=False)
 
@@ -274,8 +287,11 @@ class Account:
         hours = stretch.for_s / 3600
         bought_w = max(0.0, stretch.grid_w)
         totals.seconds += stretch.for_s
-        totals.pv_wh += moment.pv_w * hours
-        totals.base_wh += moment.base_w * hours
+        if moment.sees_sun:
+            self._pv_wh += moment.pv_w * hours
+            self._base_wh += moment.base_w * hours
+        else:
+            self._unseen_s += stretch.for_s
         totals.import_wh += bought_w * hours
         totals.export_wh += max(0.0, -stretch.grid_w) * hours
         self._pay(stretch)
@@ -288,6 +304,12 @@ class Account:
                 grid_w = min(power_w, bought_w)
                 part.grid_wh += grid_w * hours
                 bought_w -= grid_w
+
+    def close(self) -> Totals:
+        """Return the sums: of the sun and the house itself too, if (nearly) all of the sun was seen."""
+        if self._unseen_s <= UNSEEN * self.totals.seconds:
+            self.totals.pv_wh, self.totals.base_wh = self._pv_wh, self._base_wh
+        return self.totals
 
     def knew(self, begin: float, end: float) -> bool:
         """Tell whether (nearly) all of a time was known: whether a need was met in a gap nobody can say."""
@@ -331,7 +353,8 @@ class MinuteBook:
         at, end = stretch.begin, stretch.begin + stretch.for_s
         moment = stretch.moment
         draws = [state.power_w or 0.0 for state in stretch.states.values()]
-        powers = [moment.pv_w, moment.base_w, stretch.grid_w, *draws]
+        sun_and_house = (moment.pv_w, moment.base_w) if moment.sees_sun else (nan, nan)
+        powers = [*sun_and_house, stretch.grid_w, *draws]
         while at < end:
             minute = int(at // MINUTE_S)
             if minute != self._minute:
@@ -427,4 +450,4 @@ class Diary:
 
 
 def _shown(values: array[float]) -> list[float | None]:
-    return [None if isnan(value) else round(value, 1) for value in values]
+    return [None if isnan(value) else round(value, 1) + 0.0 for value in values]

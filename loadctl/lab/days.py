@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import datetime, time, timedelta, tzinfo
 from itertools import groupby
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
+from loadctl.config.findings import Findings
+from loadctl.config.zones import find
+from loadctl.errors import LoadctlError
+from loadctl.lab.formats.table import cell, column, head, lines
 from loadctl.lab.trace import Moment, Trace, read_csv
 
+HALF_A_YEAR = timedelta(days=182)
 SHORTEST_S = 6 * 3600.0  # a stub at either end of a trace is no day
 
 
-def clock_of(path: Path) -> tzinfo:
-    """Return the clock that a trace is written in: a zone without summer time, UTC if it does not say."""
+def clock_of(path: Path) -> ZoneInfo:
+    """Return the clock that a trace is written in, or this computer's if it does not say. Raises LoadctlError."""
+    with lines(path) as reader:
+        time_at = column(head(next(reader, [])), "time")
+        text = cell(next(reader, []), time_at)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            first = next(csv.DictReader(file), None) or {}
-        offset = datetime.fromisoformat(first.get("time") or "").utcoffset()
-    except (OSError, UnicodeDecodeError, ValueError):
-        return UTC  # whoever reads it says what is wrong with it
-    hours = round(offset.total_seconds() / 3600) if offset else 0
-    return ZoneInfo(f"Etc/GMT{-hours:+d}" if hours else "UTC")
+        first = datetime.fromisoformat(text)
+    except ValueError:
+        first = None  # whoever reads it says what is wrong with it
+    if first is None or first.tzinfo is None:
+        return find(None, (), Findings(str(path)))
+    zone = zone_at(first)
+    if zone is None:
+        raise LoadctlError(f"{path}: no place has the clock of {text}: write `site: {{timezone: …}}` in the rules")
+    return zone
+
+
+def zone_at(moment: datetime) -> ZoneInfo | None:
+    """Return the zone that a time is told in: if it has an offset only, one without summer time where there is any."""
+    if isinstance(moment.tzinfo, ZoneInfo):
+        return moment.tzinfo
+    offset = moment.utcoffset() or timedelta()
+    hours, rest = divmod(offset, timedelta(hours=1))
+    if not rest and -12 <= hours <= 14:
+        return ZoneInfo(f"Etc/GMT{-hours:+d}" if hours else "UTC")
+    zones = [zone for zone in map(ZoneInfo, sorted(available_timezones())) if _offset(zone, moment) == offset]
+    return next((zone for zone in zones if _offset(zone, moment + HALF_A_YEAR) == offset), next(iter(zones), None))
+
+
+def _offset(zone: tzinfo, moment: datetime) -> timedelta | None:
+    return moment.astimezone(zone).utcoffset()
 
 
 def days(path: Path, zone: tzinfo | None = None) -> list[Trace]:

@@ -120,7 +120,7 @@ def replay(
     """Live through `trace` under a policy; `machines` by load, the most important first.
 
     The same seed gives the same day. `watch` is called each second, `count` for each stretch in which nothing changes.
-    A house battery gives and takes what it did when it was recorded.
+    A house battery gives and takes what it did when it was recorded. Where nobody saw the sun the meter shows the grid.
     """
     gauss = random.Random(seed).gauss
     result = Result(loads={name: Account() for name in machines})
@@ -130,11 +130,11 @@ def replay(
     doing: list[LoadState | None] = [None] * len(names)
     states: dict[str, LoadState] = {}
     sent: deque[tuple[Command, ...]] = deque([()] * RELAY_S)
-    meter: deque[tuple[float, float, float]] = deque()
+    meter: deque[tuple[float, float | None, float | None]] = deque()
     began, draw_w = float(int(trace.moments[0].time)), 0.0
     for moment in trace.moments:
         first, pv_w, base_w, known = int(moment.time), moment.pv_w, moment.base_w, moment.known
-        battery_w, soc_pct, inputs = moment.battery_w, moment.soc_pct, moment.inputs
+        battery_w, soc_pct, inputs, sees_sun = moment.battery_w, moment.soc_pct, moment.inputs, moment.sees_sun
         sun_w = pv_w + (battery_w or 0.0)
         house_w = base_w + draw_w
         grid_w = house_w - sun_w
@@ -159,7 +159,8 @@ def replay(
                 draw_w = sum(state.power_w or 0.0 for state in states.values())
                 house_w = base_w + draw_w
                 grid_w = house_w - sun_w
-            meter.append((grid_w + gauss(0.0, NOISE_W), pv_w, house_w))
+            shown_w = grid_w + gauss(0.0, NOISE_W)
+            meter.append((shown_w, pv_w, house_w) if sees_sun else (shown_w, None, None))
             seen = meter.popleft() if len(meter) > METER_S else meter[0]
             at = now - began
             sample = Sample(at, wall, *seen, battery_w, soc_pct, inputs=inputs) if known else Sample(at, wall)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Literal
@@ -26,6 +26,7 @@ from loadctl.controller import Controller
 from loadctl.core.rules import Load
 from loadctl.errors import ConfigError, Fault
 from loadctl.lab.appliances import Boiler, DailyCar, HeatPump, Plain
+from loadctl.lab.days import zone_at
 from loadctl.lab.house import Draw
 from loadctl.lab.replay import Machine
 from loadctl.lab.trace import Trace
@@ -161,8 +162,10 @@ class Scenario:
         """Return the site's time zone if its rules name one; None: that of the trace."""
         rules = self.data.get("rules")
         if isinstance(rules, str):
-            return Controller.from_file(self.file.with_name(rules)).house.zone
-        if "timezone" not in (rules or {}).get("site", {}):
+            path = self.file.with_name(rules)
+            zone = Controller.from_file(path).house.zone
+            return zone if _names_zone(_keys(path)) else None
+        if not _names_zone(rules or {}):
             return None
         try:
             return Controller.from_dict(rules or {}).house.zone
@@ -182,6 +185,7 @@ class Scenario:
     def on(self, trace: Trace, seed: int = 1) -> Home:
         """Return the home on the days of a trace. Raises ConfigError with all that is wrong with it."""
         first = datetime.fromtimestamp(trace.moments[0].time, trace.zone)
+        zone = str(zone_at(first) or "UTC")
         data = self.data
         for name, other in (data.get("when") or {}).items():
             if name in (SEASONS[first.month], "weekend" if first.weekday() >= 5 else "weekday"):
@@ -189,10 +193,9 @@ class Scenario:
         rules = data.get("rules")
         if isinstance(rules, str):
             path = self.file.with_name(rules)
-            make: Callable[[], Controller] = lambda: Controller.from_file(path)  # noqa: E731
+            make: Callable[[], Controller] = lambda: _of_file(path, zone)  # noqa: E731
         else:
-            site = {"timezone": _zone_name(first), **(rules or {}).get("site", {})}
-            whole = {**(rules or {}), "site": site}
+            whole = _in_zone(rules or {}, zone)
             make = lambda: Controller.from_dict(whole)  # noqa: E731
         try:
             controller = make()
@@ -298,9 +301,23 @@ def _merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _zone_name(at: datetime) -> str:
-    """Return the time zone of a trace that has its own clock; it is one without summer time."""
-    if at.tzinfo is not None and (key := getattr(at.tzinfo, "key", None)):
-        return str(key)
-    hours = round((at.utcoffset() or timedelta()).total_seconds() / 3600)
-    return f"Etc/GMT{-hours:+d}" if hours else "UTC"
+def _of_file(path: Path, zone: str) -> Controller:
+    """Take the rules of a file; if they name no time zone they are followed in `zone`. Raises ConfigError."""
+    controller = Controller.from_file(path)
+    keys = _keys(path)
+    return controller if _names_zone(keys) else Controller.from_dict(_in_zone(keys, zone))
+
+
+def _keys(path: Path) -> dict[str, Any]:
+    """Return what stands in a rule file that was found to be one."""
+    findings = Findings(str(path))
+    content = yaml_text.read_file(path, findings)
+    return dict(yaml_text.read(content, findings, yaml_text.Secrets({}, path.parent, lenient=True)))
+
+
+def _names_zone(rules: Mapping[str, Any]) -> bool:
+    return "timezone" in (rules.get("site") or {})
+
+
+def _in_zone(rules: Mapping[str, Any], zone: str) -> dict[str, Any]:
+    return {**rules, "site": {"timezone": zone, **(rules.get("site") or {})}}

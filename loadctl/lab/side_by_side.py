@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -49,10 +49,19 @@ def homes_of(names: Sequence[str], house: str | None = None) -> dict[str, Scenar
     return {name: replace(home, data={**home.data, **real}) for name, home in found.items()}
 
 
-def guess_of(homes: Iterable[Scenario]) -> str | None:
-    """Return what to tell of the loads of which nobody says what they really are; None: there are none."""
-    names = ", ".join(dict.fromkeys(f"`{load}`" for home in homes for load in home.guessed))
-    return f"{names}: what it really is was guessed from its rule; say it under `house:`" if names else None
+def guesses_of(homes: Mapping[str, Scenario]) -> Iterator[str]:
+    """Yield what was guessed of the house, and by which rule file if another one says what is really there."""
+    said = {load for home in homes.values() for load in home.data.get("house") or {}}
+    guessed = dict.fromkeys(load for home in homes.values() for load in home.guessed if load not in said)
+    if guessed:
+        yield f"{_listed(guessed)}: what it really is was guessed from its rule; say it under `house:`"
+    for name, home in homes.items():
+        if alone := [load for load in home.guessed if load in said]:
+            yield f"{name}: {_listed(alone)} was guessed from its rule, another file says what it is: take one --house"
+
+
+def _listed(loads: Iterable[str]) -> str:
+    return ", ".join(f"`{load}`" for load in loads)
 
 
 def live_all(jobs: Sequence[Job], workers: int) -> list[Course]:

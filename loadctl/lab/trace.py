@@ -27,6 +27,7 @@ BLIND_S = 3600.0  # so much of a long gap is lived through blindly, then time ju
 class Moment:
     """One row: POSIX `time`, what the panels give and what the house draws without our loads; it holds for `for_s`.
 
+    `sees_sun` False: nobody measured the panels; then `pv_w` is 0 and `base_w` is less what they gave.
     `battery_w` (+ discharging) and `soc_pct` are the house battery's, held as they were recorded; `inputs`: what else
     was recorded, by name. These are no part of a moment's picture: a plan for a day does not look at them.
     """
@@ -39,6 +40,7 @@ class Moment:
     battery_w: float | None = field(default=None, repr=False)
     soc_pct: float | None = field(default=None, repr=False)
     inputs: Mapping[str, float] = field(default_factory=lambda: NOTHING, repr=False, hash=False)
+    sees_sun: bool = field(default=True, repr=False)
 
 
 class Moments(Protocol):
@@ -110,16 +112,14 @@ def open_trace(path: Path, zone: tzinfo, entities: Entities = ()) -> Trace:
 
 
 def streamed(name: str, zone: tzinfo, source: Source, where: str) -> Trace:
-    """Make a trace of rows. Raises LoadctlError: too few, or not in order."""
+    """Make a trace of rows in order. Raises LoadctlError if there are too few."""
     steps: Counter[float] = Counter()
     first = before = None
     for row in source.rows():
         if before is None:
             first = row
-        elif (step_s := row.time - before.time) <= 0:
-            raise LoadctlError(f"{where}: time runs backwards after {datetime.fromtimestamp(before.time, zone):%F %T}")
         else:
-            steps[round(step_s, 3)] += 1
+            steps[round(row.time - before.time, 3)] += 1
         before = row
     if first is None or before is None or not steps:
         raise LoadctlError(f"{where}: a trace has at least two rows below the line with the names of its columns")
@@ -153,8 +153,9 @@ def _moments(rows: Iterable[Row], usual_s: float, holds_s: float) -> Iterator[Mo
 
 
 def _moment(row: Row, for_s: float) -> Moment:
-    known = row.pv_w is not None and row.base_w is not None
-    return Moment(row.time, row.pv_w or 0.0, row.base_w or 0.0, for_s, known, row.battery_w, row.soc_pct, row.inputs)
+    known, sees_sun = row.base_w is not None, row.pv_w is not None
+    pv_w, base_w = row.pv_w or 0.0, row.base_w or 0.0
+    return Moment(row.time, pv_w, base_w, for_s, known, row.battery_w, row.soc_pct, row.inputs, sees_sun)
 
 
 def _median(steps: Counter[float]) -> float:

@@ -52,9 +52,9 @@ def main(rules: str, memory: str, midnight: str) -> None:
 def leaves(course: Course, day: str) -> Leaves:
     """Return a course of one day as the memory keeps it."""
     totals, hours = course.totals, course.totals.seconds / 3600
-    used_wh = totals.base_wh + sum(part.energy_wh for part in totals.loads.values())
+    used_wh = (totals.base_wh or 0.0) + sum(part.energy_wh for part in totals.loads.values())
     flows = {"import": totals.import_wh, "export": totals.export_wh}
-    flows |= {"production": totals.pv_wh, "consumption": used_wh}
+    flows |= {"production": totals.pv_wh or 0.0, "consumption": used_wh}
     energy = {(day, kind, ""): Portion(wh, hours * 3600) for kind, wh in flows.items()}
     for name, part in totals.loads.items():
         energy[day, "load", name] = Portion(part.energy_wh, part.on_s, part.starts)

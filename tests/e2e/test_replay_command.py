@@ -9,11 +9,13 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
 
 from loadctl.cli import main
+from loadctl.cli.replay import MOST_TOLD
 from loadctl.core.values import State
 from loadctl.service.ledger import Leaves, MinuteRow, Portion
 from loadctl.service.memory import FILE
@@ -62,6 +64,42 @@ def test_a_table_and_who_was_guessed(folder):
     assert said.stderr == "loadctl: `heater`: what it really is was guessed from its rule; say it under `house:`\n"
 
 
+def test_a_sun_that_nobody_measured_is_unknown(folder):
+    lines = [f"{(BEGIN + timedelta(minutes=n)).isoformat()},{-2400 if n > 30 else 200}" for n in range(90)]
+    (folder / "meter.csv").write_text("\n".join(["time,grid_w", *lines]))
+    table = {label: cells[-1].strip() for label, cells in rows(run(folder, "home.yaml", "meter.csv")).items()}
+    unknown = ("from the sun", "the house itself", "of the sun used here")
+    assert [table[label] for label in unknown] == ["unknown"] * 3
+    assert table["bought"] == "0.10 kWh"
+    totals = json.loads(run(folder, "home.yaml", "meter.csv", "--json").stdout)["rules"][0]["totals"]
+    assert (totals["pv_wh"], totals["base_wh"]) == (None, None)
+
+
+def test_a_need_that_a_gap_hides_is_said_to_be_not_judged(folder):
+    (folder / "needy.yaml").write_text(RULES.replace("min_on:", "need: 1 kWh by 12:00, min_on:"))
+    text = (folder / "bright.csv").read_text().splitlines()
+    (folder / "gap.csv").write_text("\n".join([*text[:5], *text[60:]]))
+    table = {label: cells[-1].strip() for label, cells in rows(run(folder, "needy.yaml", "gap.csv")).items()}
+    assert "needs met" not in table
+    assert table["needs hidden by a gap"] == "1 not judged"
+    heater = json.loads(run(folder, "needy.yaml", "gap.csv", "--json").stdout)["rules"][0]["totals"]["loads"]["heater"]
+    assert (heater["needs"], heater["needs_not_judged"]) == (0, 1)
+    picture = folder / "out.html"
+    run(folder, "needy.yaml", "gap.csv", "--plot", picture)
+    assert "needs not judged: the trace has a gap" in picture.read_text(encoding="utf-8")
+
+
+def test_a_day_of_a_trace_with_offsets_is_one_day(folder):
+    """The rule file names no time zone: this computer's is not asked for."""
+    file = "version: 1\nmeter: {driver: envoy, host: e, token: t}\nloads:\n  heater:"
+    (folder / "file.yaml").write_text(file + " {actuator: {driver: shelly, host: h}, power: 2 kW}\n")
+    lines = [f"2025-03-03T{n // 60:02}:{n % 60:02}:00-07:00,0,200" for n in range(0, 1440, 5)]
+    (folder / "west.csv").write_text("\n".join(["time,pv_w,load_w", *lines]))
+    said = run(folder, "file.yaml", "west.csv", "--plot", folder / "west.html")
+    assert said.stdout.startswith("Mon 2025-03-03 00:00 to Tue 2025-03-04 00:00"), said.output
+    assert (folder / "west.html").read_text(encoding="utf-8").count("<section>") == 1
+
+
 def test_decisions_have_their_reasons(folder):
     said = run(folder, "home.yaml", "bright.csv", "--decisions")
     told = said.stdout.partition("\nMonday 2025-03-03\n")[2].splitlines()
@@ -75,9 +113,22 @@ def test_two_rule_files_and_where_they_differ(folder):
     assert said.stdout.splitlines()[1].split() == ["home.yaml", "shy.yaml"]
     apart = said.stdout.split("\n\n")[1].splitlines()
     assert re.fullmatch(r"Where shy.yaml differs from home.yaml: once, for (19|20) min in all", apart[0])
-    assert re.fullmatch(r"  Mon 03 Mar 10:3\d-10:5\d  heater is on under home.yaml, not under shy.yaml", apart[1])
-    assert apart[2].startswith("    home.yaml  starts: ")
-    assert apart[3].startswith("    shy.yaml   waits: ")
+    assert re.fullmatch(r"  heater: once, (19|20) min on under home.yaml only", apart[1])
+    assert re.fullmatch(r"  Mon 03 Mar 10:3\d-10:5\d  heater is on under home.yaml, not under shy.yaml", apart[2])
+    assert apart[3].startswith("    home.yaml  starts: ")
+    assert apart[4].startswith("    shy.yaml   waits: ")
+
+
+def test_of_many_differences_the_first_are_told(folder):
+    """Clouds come every ten minutes: the shy one never starts."""
+    rows = [f"{(BEGIN + timedelta(minutes=n)).isoformat()},{2600 if n % 20 < 10 else 0},200" for n in range(600)]
+    (folder / "clouds.csv").write_text("\n".join(["time,pv_w,load_w", *rows]))
+    apart = run(folder, "home.yaml", "shy.yaml", "clouds.csv", "--jobs", 1).stdout.split("\n\n")[1].splitlines()
+    assert re.fullmatch(r"  heater: 30 times, 5 h \d\d on under home.yaml only", apart[1])
+    assert len([line for line in apart if "heater is on under" in line]) == MOST_TOLD
+    assert apart[-1] == f"  … and {30 - MOST_TOLD} more; --json has all"
+    whole = json.loads(run(folder, "home.yaml", "shy.yaml", "clouds.csv", "--json", "--jobs", 1).stdout)
+    assert len(whole["differences"]) == 30
 
 
 def test_the_same_in_several_processes_and_as_json(folder):
@@ -105,12 +156,36 @@ def test_only_a_part_of_the_days(folder):
     assert rows(said)["from the sun"][-1].strip() == "1.30 kWh"
 
 
+def test_a_part_of_yesterday_is_said_as_explain_has_it(folder):
+    yesterday = datetime.now(ZoneInfo("Europe/Amsterdam")).date() - timedelta(days=1)
+    text = (folder / "bright.csv").read_text()
+    (folder / "late.csv").write_text(text.replace("2025-03-03", yesterday.isoformat()))
+    said = run(folder, "home.yaml", "late.csv", "--from", "yesterday 11:00", "--to", "yesterday 12:00")
+    assert said.stdout.startswith(f"{yesterday:%a %F} 11:00 to {yesterday:%a %F} 12:00"), said.output
+
+
 def test_a_house_for_all(folder):
     (folder / "real.yaml").write_text("house:\n  heater: {is: tank, holds: 1 kWh, begins: 0 kWh}\n")
     said = run(folder, "home.yaml", "shy.yaml", "bright.csv", "--house", "real.yaml", "--json")
     assert said.stderr == ""
     energy = [each["totals"]["loads"]["heater"]["energy_wh"] for each in json.loads(said.stdout)["rules"]]
     assert energy == pytest.approx([1060, 1060], rel=0.1)  # it is full
+
+
+def test_whose_house_was_guessed_is_said_where_not_all_were(folder):
+    (folder / "real.yaml").write_text(RULES + "house:\n  heater: {is: tank, holds: 1 kWh, begins: 0 kWh}\n")
+    both = run(folder, "home.yaml", "shy.yaml", "bright.csv", "--jobs", 1)
+    mixed = run(folder, "home.yaml", "real.yaml", "bright.csv", "--jobs", 1)
+    assert both.stderr == "loadctl: `heater`: what it really is was guessed from its rule; say it under `house:`\n"
+    assert mixed.stderr.startswith("loadctl: home.yaml: `heater` was guessed from its rule, another file says what it")
+    assert len(mixed.stderr.splitlines()) == 1
+
+
+def test_a_bill_of_nothing_has_no_sign(folder):
+    (folder / "free.csv").write_text("time,pv_w,load_w\n2025-03-03T10:00,1.2,0\n2025-03-03T10:01,1.2,0\n")
+    said = run(folder, "home.yaml", "free.csv")
+    assert "-0.00" not in said.stdout
+    assert rows(said)["the bill"][-1].strip() == "0.00"
 
 
 def test_several_traces_are_lived_as_one(folder):
@@ -218,7 +293,7 @@ def test_what_history_export_wrote_is_the_same_trace(folder, memory):
         (("home.yaml", "none.csv"), "none.csv: cannot be read: No such file or directory"),
         (("none.yaml", "bright.csv"), "none.yaml"),
         (("home.yaml", "bright.csv", "--from", "2025-07-01"), "nothing of it lies there: it goes from 2025-03-03"),
-        (("home.yaml", "bright.csv", "--from", "soon"), "--from soon: write 2025-06-01, '2025-06-01 14:30', today or"),
+        (("home.yaml", "bright.csv", "--from", "soon"), "--from soon: write 2025-06-01, today, 14:00, 'yesterday"),
         (("home.yaml", "bright.csv", "--from", "2025-03-04", "--to", "2025-03-03"), "--from must be before --to"),
         (("home.yaml", "bright.csv", "--plot", "day.pdf"), "--plot day.pdf: the name of a picture ends in"),
         (("home.yaml", "bright.csv", "--entity", "roof"), "--entity roof: write what it is and its name, such as pv="),

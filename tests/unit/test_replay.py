@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import pytest
@@ -126,6 +126,14 @@ def test_the_policy_is_told_the_time_and_nothing_that_is_not_known():
     assert script.saw[90].wall == datetime(2025, 6, 21, 12, 1, 30, tzinfo=UTC)
     blind = [sample.grid_w is None and sample.pv_w is None and sample.load_w is None for sample in script.saw]
     assert blind == [False] * 60 + [True] * 60 + [False] * 60
+
+
+def test_of_a_sun_that_nobody_saw_the_policy_is_told_the_grid_alone():
+    script, day = Script({}), course((0.0, -700.0))
+    unseen = tuple(replace(moment, sees_sun=False) for moment in day.moments)
+    replay(script, replace(day, moments=unseen), {})
+    assert {(sample.pv_w, sample.load_w) for sample in script.saw} == {(None, None)}
+    assert all(-750 < (sample.grid_w or 0.0) < -650 for sample in script.saw)
 
 
 def test_the_same_seed_gives_the_same_day():

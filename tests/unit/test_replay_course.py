@@ -19,7 +19,7 @@ from loadctl.core.values import Verdict
 from loadctl.lab.course import Course, Minutes, Run, Totals, lived
 from loadctl.lab.difference import FLICKER_S, SHORTEST_S, answered, differences, questions, told
 from loadctl.lab.trace import Moment, Streamed, Trace
-from tests.lab_days import MONDAY, home, trace
+from tests.lab_days import MONDAY, home, trace, unseen
 
 HOUR = 3600.0
 HEATER = {"power": "2 kW", "min_on": "2 min", "min_off": "2 min"}
@@ -94,13 +94,33 @@ def test_in_a_gap_nothing_is_counted():
     assert any(one.verdict is Verdict.BLIND for one in course.decided)
 
 
+def test_a_sun_that_nobody_saw_is_not_known():
+    """What was bought and sold, and what the loads did, is known all the same."""
+    course = lived(home({"heater": HEATER}, unseen(trace([(HOUR, 0, 200), (2 * HOUR, 0, -2300)]))))
+    plain = course.plain()
+    assert (plain["totals"]["pv_wh"], plain["totals"]["base_wh"], plain["totals"]["self_consumption"]) == (None,) * 3
+    assert set(plain["pv_w"]) == set(plain["base_w"]) == {None}
+    assert plain["grid_w"][0] == pytest.approx(200)
+    assert plain["totals"]["seconds"] == 3 * HOUR
+    assert plain["totals"]["import_wh"] == pytest.approx(200, rel=0.05)
+    assert plain["totals"]["loads"]["heater"]["sun_wh"] == pytest.approx(4000, rel=0.05)
+
+
+def test_a_moment_without_sun_hides_no_day():
+    day = trace([(60, 0, 200), (HOUR, 1000, 200)])
+    moments = tuple(replace(moment, sees_sun=moment.for_s > 60) for moment in day.moments)
+    assert lived(home({"heater": HEATER}, replace(day, moments=moments[:1]))).totals.pv_wh is None
+    moments = (replace(moments[0], for_s=30), replace(moments[1], time=MONDAY + 30))
+    assert lived(home({"heater": HEATER}, replace(day, moments=moments))).totals.pv_wh == pytest.approx(1000)
+
+
 def test_a_need_whose_time_nobody_knows_counts_neither_way():
     needy = {"heater": {**HEATER, "need": "1 kWh by 03:00"}}
     whole = [(6 * HOUR, 0, 200)]
     dark = Trace("gap", UTC, (Moment(MONDAY, 0, 200, 600), Moment(MONDAY + 600, 0, 200, 6 * HOUR, known=False)))
     served, unknown = (lived(home(needy, day)).totals.loads["heater"] for day in (trace(whole), dark))
-    assert (served.needs, served.missed) == (1, 0)
-    assert (unknown.needs, unknown.missed) == (0, 0)
+    assert (served.needs, served.missed, served.unjudged) == (1, 0, 0)
+    assert (unknown.needs, unknown.missed, unknown.unjudged) == (0, 0, 1)
 
 
 def test_a_need_that_cannot_be_met_is_missed():

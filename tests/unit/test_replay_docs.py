@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from loadctl.cli import main
 from loadctl.cli.replay import replay
 from loadctl.lab.formats.home_assistant import ROLES
-from loadctl.lab.formats.plain import KNOWN
+from loadctl.lab.formats.table import KNOWN
 
 RULES = Path(__file__).parents[2] / "rules"
 PAGE = (RULES / "replaying.md").read_text("utf-8")

@@ -52,9 +52,22 @@ def test_what_our_own_history_does_not_know_stays_a_gap(read):
     assert [one.known for one in trace.moments] == [True, False, False]
 
 
+def test_what_an_inverter_drew_at_night_is_the_houses(read):
+    assert facts(read(own("-4,,300,,,0,60,0,0,0,0", "-4,300,300,,,0,60,0,0,0,0"))) == [
+        (0, 0, 300, True),
+        (60, 0, 300, True),
+    ]
+
+
 def test_a_meter_that_sees_no_sun_leaves_what_it_saw(read):
     trace = read(own(",,-1600,,,0,60,0,0,0,0", ",,400,,,0,60,2000,0,60,0"))
     assert facts(trace) == [(0, 0, -1600, True), (60, 0, -1600, True)]
+    assert [one.sees_sun for one in trace.moments] == [False, False]
+
+
+def test_a_download_with_the_meter_alone_tells_nothing_of_the_sun(read):
+    first, *_ = read(changes(meter=[("12:00:00", "-900"), ("12:06:00", "50")]), ("grid", "sensor.meter")).moments
+    assert (first.base_w, first.known, first.sees_sun) == (-900, True, False)
 
 
 def changes(**entities: list[tuple[str, str]]) -> str:
@@ -119,6 +132,13 @@ def test_a_unit_in_the_file_is_believed(read):
 def test_what_is_unavailable_is_not_known_until_it_comes_back(read):
     trace = read(changes(solar_power=[*SUN, ("12:07:00", "unavailable"), ("12:09:00", "2000")], house_power=HOUSE))
     assert [(at, known) for at, _, _, known in facts(trace)][-3:] == [(360, True), (420, False), (540, True)]
+
+
+def test_a_sun_that_takes_is_turned_around(read):
+    night = read(changes(solar_power=[("12:00:00", "-8"), ("12:06:00", "0")], house_power=HOUSE))
+    assert {one.pv_w for one in night.moments} == {0}
+    with pytest.raises(LoadctlError, match=r"house.csv: the panels give -3000 W, .*, as in --entity pv=-sensor"):
+        read(changes(solar_power=[("12:00:00", "-3000"), ("12:06:00", "0")], house_power=HOUSE))
 
 
 def test_a_house_that_is_silent_for_over_an_hour_is_a_gap(read):

@@ -21,9 +21,9 @@ from loadctl.errors import LoadctlError
 from loadctl.lab.course import Course, Minutes, Totals, lived
 from loadctl.lab.plot.bins import nice, panels
 from loadctl.lab.plot.page import page
-from loadctl.lab.plot.picture import draw
+from loadctl.lab.plot.picture import draw, drawn
 from loadctl.lab.trace import Moment, Trace
-from tests.lab_days import MONDAY, home, trace
+from tests.lab_days import MONDAY, home, trace, unseen
 
 HOUR = 3600.0
 RULES = {"heater": {"power": "2 kW", "min_on": "2 min", "min_off": "2 min"}, "<car>": {"current": "6..16 A"}}
@@ -100,6 +100,17 @@ def test_a_gap_is_a_gap_in_the_picture():
     assert "nan" not in re.findall(r' d="[^"]*"', page([course]))
 
 
+def test_what_the_loads_draw_is_shown_where_nobody_sees_the_sun():
+    course = lived(home({"heater": RULES["heater"]}, unseen(trace([(HOUR, 0, 200), (HOUR, 0, -2300)]))))
+    (panel,) = panels([course])
+    (bins,) = panel.bins
+    assert all(isnan(watts) for watts in (*bins.pv_w, *bins.base_w))
+    assert [round(watts) for watts in bins.stacked()[1][90:]] == [2000] * 30
+    text = page([course])
+    assert "<dt>sun</dt><dd>unknown" in text
+    assert "nan" not in text.lower().replace("nance", "")
+
+
 def long(days: int, zone: str = "Europe/Amsterdam", begin: float = MONDAY) -> Course:
     minutes = Minutes(("heater",))
     for at in range(int(begin), int(begin) + days * 86400, 600):
@@ -134,6 +145,22 @@ def test_a_scale_holds_what_it_shows(most):
     top, step = nice(most)
     assert top >= most
     assert 1 <= round(top / step) <= 6
+
+
+def test_side_by_side_the_scale_is_the_same_and_says_what_it_shows(courses):
+    if importlib.util.find_spec("matplotlib") is None:
+        pytest.skip("matplotlib is not installed: pip install 'loadctl[lab]'")
+    figure = drawn(courses, panels(courses))
+    power, grid = ([group.axes[place].get_ylim() for group in figure.subfigs] for place in (0, 1))
+    assert power[0] == power[1]
+    assert grid[0] == grid[1]
+    assert figure.subfigs[0].axes[0].get_ylabel() == "kW, means of a minute"
+    assert "<small>means of a minute</small>" in page(courses)
+    (month,) = panels([long(1, begin=MONDAY - HOUR)])
+    assert month.means == "means of 2 minutes"
+    dark = lived(home({"heater": RULES["heater"]}, unseen(trace([(HOUR, 0, 200)]))))
+    (group,) = drawn([dark], panels([dark])).subfigs
+    assert {"sun: unknown", "house: unknown"} < {text.get_text() for text in group.axes[0].get_legend().get_texts()}
 
 
 def test_a_png_is_drawn(courses, tmp_path: Path):

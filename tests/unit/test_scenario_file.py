@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from loadctl.errors import ConfigError
+from loadctl.errors import ConfigError, LoadctlError
 from loadctl.lab.appliances import Boiler, DailyCar, HeatPump, Plain
-from loadctl.lab.days import days
+from loadctl.lab.days import clock_of, days
 from loadctl.lab.homes import HOMES
 from loadctl.lab.scenario_file import read_scenario
 from tests.lab_days import trace
@@ -120,6 +120,39 @@ def test_a_trace_is_cut_at_the_midnight_of_its_own_clock(tmp_path: Path):
     begins = [datetime.fromtimestamp(one.moments[0].time, one.zone) for one in found]
     assert [f"{begin:%F %H:%M %z}" for begin in begins] == ["2025-01-15 00:00 -0700", "2025-01-16 00:00 -0700"]
     assert sum(moment.for_s for moment in found[0].moments) == 24 * HOUR
+
+
+@pytest.mark.parametrize("offset", ["+00:00", "+05:30", "+05:45", "-07:00", "-03:30"])
+def test_the_clock_of_a_trace_is_told_by_its_offset(tmp_path: Path, offset: str):
+    """Also by half hours; where there is no zone without summer time, one that has it."""
+    zone = clock_of(_csv(tmp_path / "day.csv", offset, 24))
+    begin = datetime.fromisoformat(f"2025-01-15T00:00:00{offset}")
+    assert begin.astimezone(zone).utcoffset() == begin.utcoffset()
+
+
+def test_an_offset_that_no_place_has_is_told(tmp_path: Path):
+    with pytest.raises(LoadctlError, match=r"odd\.csv: no place has the clock of 2025-01-15T00:00:00\+03:07: write"):
+        clock_of(_csv(tmp_path / "odd.csv", "+03:07", 24))
+
+
+def test_a_trace_without_offsets_has_the_clock_of_this_computer(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Rome")
+    assert str(clock_of(_csv(tmp_path / "day.csv", "", 24))) == "Europe/Rome"
+
+
+def test_rules_without_a_time_zone_are_followed_by_the_clock_of_the_trace(tmp_path: Path, monkeypatch):
+    """Also those of a rule file, whose clock would be this computer's; with what is secret in it."""
+    monkeypatch.setenv("TZ", "Europe/Rome")
+    (tmp_path / "secrets.yaml").write_text("pin: a-b\n")
+    (tmp_path / "home.yaml").write_text(
+        "version: 1\nmeter: {driver: envoy, host: envoy.local, token: !secret pin}\n"
+        "loads: {boiler: {actuator: {driver: shelly, host: 10.0.0.2, password: '${PW}'}, power: 2 kW,"
+        " between: 06:00-07:00}}\n"
+    )
+    scenario = read_scenario(tmp_path / "home.yaml")
+    assert scenario.zone is None
+    (day,) = days(_csv(tmp_path / "west.csv", "-07:00", 24), scenario.zone)
+    assert str(scenario.on(day).controller.house.zone) == "Etc/GMT+7"
 
 
 def test_a_single_day_keeps_its_name(tmp_path: Path):

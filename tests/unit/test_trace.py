@@ -93,7 +93,39 @@ def test_what_is_left_empty_is_not_known(read):
 
 def test_without_panels_only_the_grid_is_known(read):
     trace = read(rows("12:00:00", "12:01:00", head="time,grid_w\n", tail="-700"))
-    assert {(moment.pv_w, moment.base_w) for moment in trace.moments} == {(0, -700)}
+    assert {(moment.sees_sun, moment.pv_w, moment.base_w) for moment in trace.moments} == {(False, 0, -700)}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "time;pv_w;load_w\n2025-06-21T12:00;1500;300\n2025-06-21T12:01;1500;300\n",
+        "time\tpv_w\tload_w\n2025-06-21T12:00\t1500\t300\n2025-06-21T12:01\t1500\t300\n",
+        "\ufeffTime;PV_W;Load_W\n2025-06-21T12:00;1500;300\n2025-06-21T12:01;1500;300\n",
+        "time,pv_kw,load_kW\n2025-06-21T12:00,1.5,0.3\n2025-06-21T12:01,1.5,0.3\n",
+        "time,pv_kw,load_w,\n2025-06-21T12:00,1.5,300,\n2025-06-21T12:01,1.5,300,\n",
+    ],
+)
+def test_how_a_spreadsheet_writes_it(read, text):
+    assert {(moment.time - NOON, moment.pv_w, moment.base_w) for moment in read(text).moments} == {
+        (0, 1500, 300),
+        (60, 1500, 300),
+    }
+
+
+@pytest.mark.parametrize(("columns", "cells"), [("pv_w,load_w", "-12,300"), ("pv_w,grid_w", "-12,300")])
+def test_what_an_inverter_draws_at_night_is_the_houses(read, columns, cells):
+    trace = read(rows("12:00:00", "12:01:00", head=f"time,{columns}\n", tail=cells))
+    assert {(moment.pv_w, moment.base_w) for moment in trace.moments} == {(0, 300)}
+
+
+def test_columns_that_contradict_each_other_are_noted_once(read, tmp_path):
+    head = "time,pv_w,load_w,grid_w,battery_w\n"
+    cells = ("1000,300,-700,", "1000,300,-1000,300", "1000,300,400,", "1000,,-700,", "1000,300,5000,0")
+    text = head + "".join(f"2025-06-21T12:0{n}:00,{row}\n" for n, row in enumerate(cells))
+    first = f"{tmp_path / 'day.csv'}:4: the house draws 300 W by `load_w`, by the others 1400 W"
+    assert read(text).notes == (f"{first}; so in 2 of 4 rows they contradict each other, and `load_w` is taken",)
+    assert read(rows("12:00:00", "12:01:00")).notes == ()
 
 
 def test_what_else_was_recorded_is_an_input(read):
@@ -108,6 +140,24 @@ def test_time_without_an_offset_is_the_sites(read):
     assert local.moments[0].time == NOON
     told = read(rows("12:00:00+00:00", "12:01:00+00:00"), "Europe/Amsterdam")
     assert told.moments[0].time == NOON
+
+
+AUTUMN = ("01:30", "02:00", "02:30", "02:00", "02:30", "03:00")
+
+
+def test_the_hour_that_comes_twice_in_autumn_is_two(read):
+    """As a clock on the wall shows it; one that is written by the hour shows 02:00 twice in a row."""
+    by_half_hours = read(HEAD + "".join(f"2025-10-26T{clock},1,1\n" for clock in AUTUMN), "Europe/Amsterdam")
+    by_hours = read(HEAD + "".join(f"2025-10-26T{clock},1,1\n" for clock in AUTUMN[1::2][:1] * 2), "Europe/Amsterdam")
+    assert [moment.for_s for moment in by_half_hours.moments] == [1800] * 6
+    assert [moment.for_s for moment in by_hours.moments] == [3600] * 2
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Amsterdam"])
+def test_time_that_runs_back_any_further_is_a_fault(read, zone):
+    times = ("02:30", "02:29") if zone == "UTC" else (*AUTUMN[:5], "02:15")
+    with pytest.raises(LoadctlError, match=r"time runs backwards from 2025-10-26T02:30 to 2025-10-26T02:\d\d: write"):
+        read(HEAD + "".join(f"2025-10-26T{clock},1,1\n" for clock in times), zone)
 
 
 def test_a_spreadsheets_byte_order_mark_is_none_of_the_names(read):
@@ -127,8 +177,18 @@ def test_a_spreadsheets_byte_order_mark_is_none_of_the_names(read):
         (rows("12:00:00") + "2025-06-21T12:01:00,much,300\n", ":3", "`pv_w` is a number of watts, not `much`"),
         (rows("12:00:00") + "2025-06-21T12:01:00,nan,300\n", ":3", "`pv_w` is a number of watts, not `nan`"),
         (rows("12:00:00") + "2025-06-21T12:01:00,0,1e999\n", ":3", "`load_w` is a number of watts, not `1e999`"),
-        (rows("12:00:00", "12:01:00", "12:01:00"), "", "time runs backwards after 2025-06-21 12:01:00"),
-        (rows("12:00:00", "12:01:00", "12:00:30"), "", "time runs backwards after 2025-06-21 12:01:00"),
+        (rows("12:00:00", tail="-3000,300"), ":2", "the panels give -3000 W, which cannot be: turn the sign around"),
+        (rows("12:00:00", tail="0,2e9"), ":2", "`load_w` is 2e9: that is more than a megawatt, which no house has"),
+        (rows("12:00:00", tail="1,5,300"), ":2", "4 cells below 3 names of columns: write numbers with a point"),
+        (HEAD.replace(",", ";") + "2025-06-21T12:00;1,5;3\n", ":2", "not `1,5`: write it with a point"),
+        ("time,pv_kw,pv_w,load_w\n", ":1", "`pv_w` and `pv_kw` are the same: leave one out"),
+        (rows("12:00:00", "12:01:00", "12:01:00"), ":4", "2025-06-21T12:01:00 comes twice: remove the second row"),
+        (
+            rows("12:00:00", "12:01:00", "12:00:30"),
+            ":4",
+            "from 2025-06-21T12:01:00 to 2025-06-21T12:00:30: write times",
+        ),
+        (rows("12:00:00Z", "12:01:00Z", "12:00:30Z"), ":4", "to 2025-06-21T12:00:30Z: put the rows in order"),
     ],
 )
 def test_a_file_that_is_wrong_is_told_with_its_place(read, tmp_path, text, place, words):

@@ -44,6 +44,6 @@ def opened(path: Path, zone: tzinfo, entities: Entities) -> Source:
     if not header:
         raise LoadctlError(f"{path}: a trace has at least two rows below the line with the names of its columns")
     raise LoadctlError(
-        f"{path}:1: no trace has the columns {', '.join(name[:30] for name in header[:8])}: it takes `time`, `pv_w` and"
-        " `load_w` or `grid_w`, or what `loadctl history export` or Home Assistant wrote"
+        f"{path}:1: no trace has the columns {', '.join(name[:30] for name in header[:8])}: it takes `time`, `pv_w` (or"
+        " `pv_kw`) and `load_w` or `grid_w`, or what `loadctl history export` or Home Assistant wrote"
     )

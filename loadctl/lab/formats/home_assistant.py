@@ -20,7 +20,7 @@ from math import isfinite
 from pathlib import Path
 
 from loadctl.errors import LoadctlError
-from loadctl.lab.formats.table import NOTHING, WORDS, Entities, Row, Source, cell, column, house_w, lines, moment
+from loadctl.lab.formats.table import NOTHING, WORDS, Entities, Row, Source, cell, column, house_w, lines, moment, sun_w
 
 HEADER = ("entity_id", "state", "last_changed")
 ROLES = ("pv", "load", "grid", "import", "export", "battery", "soc", "own")
@@ -86,16 +86,19 @@ def rows(path: Path, zone: tzinfo, series: Sequence[Series]) -> Iterator[Row]:
     for second, group in groupby(changes, key=lambda change: change[0]):
         for _, index, value in group:
             now[index] = None if value is None else value * series[index].times
-        yield _row(second, {one.role: now[index] for index, one in enumerate(series)}, _own_w(series, now))
+        yield _row(second, {one.role: now[index] for index, one in enumerate(series)}, _own_w(series, now), path)
 
 
-def _row(second: float, now: Mapping[str, float | None], own_w: float | None) -> Row:
+def _row(second: float, now: Mapping[str, float | None], own_w: float | None, path: Path) -> Row:
     grid_w = now.get("grid")
     if "grid" not in now and "import" in now:
         bought_w, sold_w = now["import"], now.get("export", 0.0)
         grid_w = None if bought_w is None or sold_w is None else bought_w - sold_w
-    pv_w, load_w = now.get("pv", 0.0), now.get("load") if "pv" in now else None
-    base_w = None if own_w is None else house_w(load_w, grid_w, pv_w, now.get("battery"), own_w)
+    pv_w, base_w = sun_w(now.get("pv"), str(path), ", as in --entity pv=-sensor.…"), None
+    if own_w is not None and "pv" in now:
+        base_w = house_w(now.get("load"), grid_w, pv_w, now.get("battery"), own_w)
+    elif own_w is not None:
+        base_w = house_w(None, grid_w, 0.0, now.get("battery"), own_w)
     inputs = {role: value for role, value in now.items() if role not in ROLES and value is not None}
     return Row(second, pv_w, base_w, now.get("battery"), now.get("soc"), inputs or NOTHING)
 

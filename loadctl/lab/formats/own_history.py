@@ -7,7 +7,7 @@ from datetime import tzinfo
 from functools import partial
 from pathlib import Path
 
-from loadctl.lab.formats.table import Entities, Row, Source, cell, column, house_w, lines, moment, number
+from loadctl.lab.formats.table import Entities, Row, Source, Times, cell, column, head, house_w, lines, number, records
 
 MEANS = ("pv_w", "load_w", "grid_w", "battery_w", "soc_pct")
 OWN = ".power_w"
@@ -26,15 +26,12 @@ def opened(path: Path, zone: tzinfo, entities: Entities) -> Source:  # noqa: ARG
 def rows(path: Path, zone: tzinfo) -> Iterator[Row]:
     """Yield the rows of a file. Raises LoadctlError that says where and what is wrong with it."""
     with lines(path) as reader:
-        header = [name.strip() for name in next(reader)]
-        time_at, seconds_at = header.index("time"), column(header, "seconds")
+        header = head(next(reader))
+        time_at, seconds_at, times = header.index("time"), column(header, "seconds"), Times(zone)
         places = [(column(header, name), name) for name in MEANS]
         own = [(index, name) for index, name in enumerate(header) if name.endswith(OWN)]
-        for cells in reader:
-            if not cells:
-                continue
-            where = f"{path}:{reader.line_num}"
-            time = moment(cell(cells, time_at), zone, where)
+        for where, cells in records(reader, header, path):
+            time = times.read(cell(cells, time_at), where)
             pv_w, load_w, grid_w, battery_w, soc_pct = (number(cell(cells, at), name, where) for at, name in places)
             own_w = sum(number(cell(cells, at), name, where) or 0.0 for at, name in own)
             measured = seconds_at is None or number(cell(cells, seconds_at), "seconds", where) != 0
@@ -55,6 +52,7 @@ def remembered(
     """Return a row of loadctl's memory without our loads. A meter that sees no sun leaves only what it saw."""
     if not measured:
         return Row(time, None, None)
-    if pv_w is None and grid_w is not None:
-        pv_w, load_w = 0.0, None
+    if pv_w is None:
+        return Row(time, None, house_w(None, grid_w, 0.0, battery_w, own_w), battery_w, soc_pct)
+    pv_w = max(0.0, pv_w)  # an inverter that draws a little at night is part of the house
     return Row(time, pv_w, house_w(load_w, grid_w, pv_w, battery_w, own_w), battery_w, soc_pct)

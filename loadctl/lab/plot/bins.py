@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta, tzinfo
 from math import ceil, isnan, log10, nan
@@ -24,8 +24,12 @@ class Bins:
     draws: list[list[float]]
 
     def stacked(self) -> list[list[float]]:
-        """Return the house, and on it one load after the other: the upper edge of each."""
-        edges = [self.base_w]
+        """Return the house, and on it one load after the other: the upper edge of each.
+
+        What the house draws may be unknown where the loads are not; they stand on the ground then.
+        """
+        powers = zip(self.base_w, self.grid_w, strict=True)
+        edges = [[0.0 if isnan(base_w) and not isnan(grid_w) else base_w for base_w, grid_w in powers]]
         for draw in self.draws:
             edges.append([below + more for below, more in zip(edges[-1], draw, strict=True)])
         return edges
@@ -49,6 +53,22 @@ class Panel:
             return f"{first:%A} {first.day} {first:%B %Y}"
         return f"{first.day} {first:%B %Y} to {last.day} {last:%B %Y}"
 
+    @property
+    def means(self) -> str:
+        """Return what its values are."""
+        minutes = self.step_s // MINUTE_S
+        return "means of a minute" if minutes == 1 else f"means of {minutes} minutes"
+
+    @property
+    def most_w(self) -> float:
+        """Return the most that the sun gives or the house draws in it, under any rules."""
+        return most(column for bins in self.bins for column in (bins.pv_w, bins.stacked()[-1]))
+
+    @property
+    def most_grid_w(self) -> float:
+        """Return the most that is bought or sold in it, under any rules."""
+        return most(map(abs, bins.grid_w) for bins in self.bins)
+
     def ticks(self) -> Iterator[tuple[float, str]]:
         """Yield moments (POSIX) to write below it: hours of a day, else days."""
         hours = (self.end - self.begin) / 3600
@@ -71,7 +91,7 @@ def panels(courses: Sequence[Course]) -> list[Panel]:
     zone = courses[0].zone
     minutes = courses[0].minutes
     known = sorted(
-        {_midnight(at, zone, 0) for at, watts in zip(minutes.time, minutes.pv_w, strict=True) if not isnan(watts)}
+        {_midnight(at, zone, 0) for at, watts in zip(minutes.time, minutes.grid_w, strict=True) if not isnan(watts)}
     )
     days = next((each for each in (1, 7, 31) if len(known) <= each * MOST_PANELS), 366)
     found: list[Panel] = []
@@ -85,6 +105,11 @@ def panels(courses: Sequence[Course]) -> list[Panel]:
         step_s = max(MINUTE_S, ceil((end - begin) / POINTS / MINUTE_S) * MINUTE_S)
         found.append(Panel(begin, end, step_s, zone, tuple(_bins(course, begin, end, step_s) for course in courses)))
     return found
+
+
+def most(columns: Iterable[Iterable[float]]) -> float:
+    """Return the greatest value that is known; 0: none is above."""
+    return max((value for column in columns for value in column if value > 0), default=0.0)
 
 
 def nice(most: float) -> tuple[float, float]:
@@ -101,7 +126,7 @@ def _bins(course: Course, begin: float, end: float, step_s: int) -> Bins:
     sums = [[0.0] * count for _ in minutes.columns()]
     seen = [0] * count
     for index, at in enumerate(minutes.time):
-        if not begin <= at < end or isnan(minutes.pv_w[index]):
+        if not begin <= at < end or isnan(minutes.grid_w[index]):
             continue
         place = int((at - begin) // step_s)
         seen[place] += 1

@@ -15,7 +15,7 @@ from math import isnan
 from typing import Any
 
 from loadctl.lab.course import Course
-from loadctl.lab.plot.bins import Bins, Panel, nice, panels
+from loadctl.lab.plot.bins import Bins, Panel, most, nice, panels
 from loadctl.units import span
 
 WIDTH, LEFT, RIGHT = 1000, 104, 22
@@ -60,10 +60,10 @@ def _summary(courses: Sequence[Course]) -> Iterator[str]:
         totals = course.totals
         share = "–" if totals.self_consumption is None else f"{totals.self_consumption:.0%}"
         cells = [
-            ("sun", _kwh(totals.pv_wh), f"{share} used here"),
-            ("bought", _kwh(totals.import_wh), f"for {totals.paid:.2f}"),
-            ("sold", _kwh(totals.export_wh), f"for {totals.earned:.2f}"),
-            ("the bill", f"{totals.money:.2f}", ""),
+            ("sun", "unknown", "") if totals.pv_wh is None else ("sun", _kwh(totals.pv_wh), f"{share} used here"),
+            ("bought", _kwh(totals.import_wh), f"for {totals.paid:z.2f}"),
+            ("sold", _kwh(totals.export_wh), f"for {totals.earned:z.2f}"),
+            ("the bill", f"{totals.money:z.2f}", ""),
         ]
         for load in loads:
             part = totals.loads.get(load)
@@ -74,6 +74,8 @@ def _summary(courses: Sequence[Course]) -> Iterator[str]:
             cells.append((load, _kwh(part.energy_wh), f"{_kwh(part.grid_wh)} bought, {starts}"))
             if part.missed:
                 cells.append((load, f"{part.missed} of {part.needs}", "needs missed"))
+            if part.unjudged:
+                cells.append((load, str(part.unjudged), "needs not judged: the trace has a gap"))
         yield f"<h3>{escape(course.name)}</h3>" if len(courses) > 1 else ""
         yield '<dl class="sums">'
         for label, value, more in cells:
@@ -82,14 +84,13 @@ def _summary(courses: Sequence[Course]) -> Iterator[str]:
 
 
 def _panel(panel: Panel, number: int, courses: Sequence[Course]) -> str:
-    most_w = max((_most([bins.pv_w, bins.stacked()[-1]]) for bins in panel.bins), default=0.0)
-    most_grid_w = max((_most([[abs(watts) for watts in bins.grid_w]]) for bins in panel.bins), default=0.0)
-    parts = [f'<section><h2>{escape(panel.title)}</h2><div class="scroll"><div class="charts">']
+    title = f"{escape(panel.title)} <small>{panel.means}</small>"
+    parts = [f'<section><h2>{title}</h2><div class="scroll"><div class="charts">']
     for index, (course, bins) in enumerate(zip(courses, panel.bins, strict=True)):
         if len(courses) > 1:
             parts.append(f"<h3>{escape(course.name)}</h3>")
         colours = [_loads(courses).index(load) % COLOURS for load in course.minutes.loads]
-        parts.append(_chart(panel, bins, course, colours, (number, index), most_w, most_grid_w))
+        parts.append(_chart(panel, bins, course, colours, (number, index)))
     return "".join((*parts, "</div></div></section>"))
 
 
@@ -99,8 +100,6 @@ def _chart(
     course: Course,
     colours: Sequence[int],
     place: tuple[int, int],
-    most_w: float,
-    most_grid_w: float,
 ) -> str:
     loads = course.minutes.loads
     rows_at = POWER + GAP + GRID + GAP
@@ -109,7 +108,7 @@ def _chart(
     which = f'data-panel="{place[0]}" data-course="{place[1]}"'
     parts = [f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}" {which}>']
     draw = _Drawing(panel)
-    top_w, step_w = nice(most_w)
+    top_w, step_w = nice(panel.most_w)
     for watts in _steps(top_w, step_w):
         y = POWER - watts / top_w * (POWER - 8)
         parts.append(f'<line class="rule" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
@@ -127,7 +126,7 @@ def _chart(
         parts.append(draw.area(f"load c{colour}", above, below, POWER, scale))
     parts.append(draw.line("sunline", bins.pv_w, POWER, scale))
     middle, half = POWER + GAP + GRID / 2, GRID / 2
-    scale = half / max(most_grid_w, 1.0)
+    scale = half / max(panel.most_grid_w, 1.0)
     parts.append(draw.area("bought", [max(0.0, watts) for watts in bins.grid_w], zero, middle, scale))
     parts.append(draw.area("sold", [min(0.0, watts) for watts in bins.grid_w], zero, middle, scale))
     parts.append(f'<line class="zero" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{middle}" y2="{middle}"/>')
@@ -139,7 +138,7 @@ def _chart(
         parts.append(f'<rect class="track" x="{LEFT}" y="{y + 3}" width="{WIDTH - RIGHT - LEFT}" height="{ROW - 6}"/>')
         parts += draw.runs(course, load, f"load c{colour}", y + 3, ROW - 6)
         drawn = bins.draws[number]
-        peak = max(_most([values]) for values in (drawn, [1.0]))
+        peak = most((drawn, [1.0]))
         parts.append(draw.area(f"load c{colour}", drawn, zero, y + ROW - 3, (ROW - 6) / peak))
     parts.append(f'<line class="cross" y1="8" y2="{height - FOOT}" x1="-9" x2="-9"/></svg>')
     return "".join(parts)
@@ -265,10 +264,6 @@ def _loads(courses: Sequence[Course]) -> list[str]:
     return list(dict.fromkeys(load for course in courses for load in course.minutes.loads))
 
 
-def _most(columns: Iterable[Iterable[float]]) -> float:
-    return max((value for column in columns for value in column if not isnan(value)), default=0.0)
-
-
 def _steps(top: float, step: float) -> Iterator[float]:
     return (step * number for number in range(round(top / step) + 1))
 
@@ -278,7 +273,7 @@ def _kw(watts: float) -> str:
 
 
 def _kwh(wh: float) -> str:
-    return f"{wh / 1000:.1f} kWh"
+    return f"{wh / 1000:z.1f} kWh"
 
 
 def _short(name: str) -> str:
