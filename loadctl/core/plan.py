@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from math import inf
+from math import cos, inf, pi
 
 from loadctl.core.appliance import full_w, had_today, least_w
 from loadctl.core.asked import Asked
@@ -24,7 +24,7 @@ from loadctl.core.learn import usual_wh_of
 from loadctl.core.needs import MARGIN_S, MARGIN_SHARE, counts, done, left_s
 from loadctl.core.rules import Load, Site
 from loadctl.core.terms import price_of
-from loadctl.core.values import OFF, ON, Mark, Plan, Slot, Standing, Tick
+from loadctl.core.values import OFF, ON, Daylight, Mark, Plan, Slot, Standing, Tick
 
 EVERY_S = 300.0
 CAUTION = 1.05  # what is expected is rarely all there
@@ -36,6 +36,7 @@ FIRM_SHARE = 0.5  # of sun: who accepts so little will have to buy the rest what
 THRIFTY_SHARE = (0.8, 0.95)  # the sun that who may be bought for later asks for: on a poor day, on a good one
 REACH_SHARE = 0.95  # of the most that the sun leaves, while that is less
 LEAST_SHARE = 0.6
+HURRY = (0.35, 0.6)  # parts of the light that is left: who needs less can choose its sun, who needs more cannot
 
 
 # Cost per kWh; start (POSIX), negative, so that of equal costs the latest sorts first; slot; energy and its sun (Wh).
@@ -82,6 +83,7 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, asked: Asked, ba
     ahead = _Ahead.of(tick)
     if any(_must_run(load, standing, starts, ahead) for load, standing, starts in rows):
         ahead.reach_w = inf  # who need not run leaves a poor sun to who must
+    wanted_wh = sum(_wanted_wh(site, load, standing, tick, asked, base_w) for load, standing, _ in rows)
     plans = []
     for load, standing, starts in rows:
         price: float | None = None
@@ -98,8 +100,11 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, asked: Asked, ba
             found = _price(load, whole_w, ahead, wanted_s * whole_w / 3600, mark.due, tick)
             if found is None:
                 continue
-            price = found[0] if price is None else max(price, found[0])
-            buy |= found[1]
+            cost, now = found
+            if not now:
+                cost = min(cost, _price_of(LEAST_SHARE * _choosy(wanted_wh / whole_w * 3600, mark.due, tick), tick))
+            price = cost if price is None else max(price, cost)
+            buy |= now
         usual_wh = usual_wh_of(load, standing) - had_today(load, standing, tick.at).energy_wh if load.thrifty else inf
         if load.thrifty and price is None and not asked.off(load.name):
             price = _habit(load, standing, usual_wh, whole_w, ahead, tick)
@@ -126,6 +131,42 @@ def _must_run(load: Load, standing: Standing, starts: _Starts, ahead: _Ahead) ->
     """Tell whether the load could run for a need whose deadline is in sight."""
     could = standing.available and not done(load, standing)
     return could and any(due <= ahead.end for due, _ in starts)
+
+
+def _wanted_wh(site: Site, load: Load, standing: Standing, tick: Tick, asked: Asked, base_w: float) -> float:
+    """Return what the load still lacks: for its needs that are in sight, or of what it usually uses in a day."""
+    if asked.off(load.name):
+        return 0.0
+    whole_w, end = _whole_w(site, load, standing, base_w), _Ahead.of(tick).end
+    fused = Plan(full_w=whole_w)
+    marks = [mark for mark in standing.marks if not mark.need.always and mark.due <= end and _counts(mark, load, asked)]
+    lacks_s = max((left_s(load, standing, mark, tick.at, tick.inputs, fused) for mark in marks), default=0.0)
+    usual_wh = usual_wh_of(load, standing) - had_today(load, standing, tick.at).energy_wh if load.thrifty else 0.0
+    return max(lacks_s * whole_w / 3600, usual_wh)
+
+
+def _choosy(wanted_s: float, due: float, tick: Tick) -> float:
+    """Return how far a load can choose its sun, 1 to 0: all loads together would take `wanted_s` at its power.
+
+    What is expected are means of a quarter of an hour; a broken sky hides its bursts in them, and before noon the best
+    is yet to come. Who has the time waits for them.
+    """
+    now = tick.wall.timestamp()
+    light_s = sum(_light_s(sun, now, due) for sun in tick.outlook.daylight.values())
+    little, much = HURRY
+    return min(max((much * light_s - wanted_s) / ((much - little) * light_s), 0.0), 1.0) if light_s > 0 else 0.0
+
+
+def _light_s(sun: Daylight, since: float, until: float) -> float:
+    """Return how long it is light between two moments, noon counting more and the edges of the day little.
+
+    The light of a day is a half wave: a whole day counts as long as it is.
+    """
+    length_s = sun.set - sun.rise
+    if length_s <= 0:
+        return 0.0
+    begins, ends = (pi * min(max((moment - sun.rise) / length_s, 0.0), 1.0) for moment in (since, until))
+    return length_s / 2 * (cos(begins) - cos(ends))
 
 
 def _too_early(mark: Mark, still_s: float, ahead: _Ahead) -> bool:

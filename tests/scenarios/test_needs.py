@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta
 import pytest
 
 from loadctl.core.rules import Clock, Level, Load, Need, Site, Window
-from loadctl.core.values import OFF, ON, Away, Boost, Input, Outlook, Slot, Verdict
+from loadctl.core.values import OFF, ON, Away, Boost, Daylight, Input, Outlook, Slot, Verdict
 from tests.house import NOON
 from tests.scenarios.bench import BOILER, BOTH_PHASES, WALLBOX, Bench
 
@@ -325,6 +325,20 @@ def test_what_was_promised_and_did_not_come_is_bought_at_the_last_moment():
     assert 1800.0 <= run_s(bench) <= 1930.0
     assert bench.state.standings[0].needs_missed == 0
     assert began(bench)[0] >= NOON.replace(hour=13, minute=25)
+
+
+@pytest.mark.parametrize(
+    ("need_wh", "sun_w", "starts"), [(2000.0, 700.0, False), (2000.0, 1300.0, True), (13000.0, 700.0, True)]
+)
+def test_who_has_the_time_waits_for_the_bursts_of_a_broken_sky(need_wh, sun_w, starts):
+    """Means of a quarter of an hour show none: by them 400 W are all that ever comes."""
+    bench = expects(Bench(Site((needing(Need(AT_SIX, energy_wh=need_wh)),))), [400.0] * 8)
+    outlook, noon = bench.outlook, NOON.replace(hour=12).timestamp()
+    assert callable(outlook)
+    light = {NOON.toordinal(): Daylight(noon - 8 * HOUR, noon + 8 * HOUR)}
+    bench.outlook = lambda wall: replace(outlook(wall), daylight=light)
+    bench.free(sun_w, 600)
+    assert (bench.phase("boiler") is ON) is starts
 
 
 def test_a_car_takes_partial_sun_for_its_need():
