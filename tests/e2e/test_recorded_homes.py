@@ -28,17 +28,17 @@ pytestmark = [
 ]
 RULES = """\
 version: 1
-site: {{timezone: UTC, hold: 5 s}}
+site: {{timezone: UTC, hold: 5 min}}
 meter: {{driver: envoy, host: "{envoy}", source: {source}{token}}}
 loads:
   boiler:
-    actuator: {{driver: shelly, host: "{gen1}", lease: 60 s}}
+    actuator: {{driver: shelly, host: "{gen1}", lease: 10 min}}
     power: 2 kW
     start: 2 kW for 10 s
     stop: import 200 W for 10 s
     min_on: 0 s
   pump:
-    actuator: {{driver: shelly, host: "{gen2}", password: pond, lease: 60 s}}
+    actuator: {{driver: shelly, host: "{gen2}", password: pond, lease: 10 min}}
     power: 1 kW
     start: 1 kW for 10 s
     stop: import 200 W for 10 s
@@ -61,7 +61,7 @@ async def test_it_switches_as_the_rules_say(case: str, source: str, were_on: boo
     plug, plus = EmulatedShellyGen1(clock=clock.now), EmulatedShellyGen2(clock=clock.now, password="pond")
     relays = [plug.relays[0], plus.relays[0]]
     for relay in relays:
-        relay.set(were_on, "http", 60.0 if were_on else None)
+        relay.set(were_on, "http", 600.0 if were_on else None)
     token = f', token: "{make_token(box.serial, time.time() + 1e7)}"' if box.with_token else ""
     async with AsyncExitStack() as stack:
         certificate = make_certificate(tmp_path) if box.with_token else None
