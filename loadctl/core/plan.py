@@ -56,11 +56,11 @@ class _Ahead:
 
     @classmethod
     def of(cls, tick: Tick) -> _Ahead:
-        now, slots, end = tick.wall.timestamp(), tick.outlook.slots, midnight(tick.wall)
-        first = next((index for index, slot in enumerate(slots) if slot.start + slot.length_s > now), len(slots))
-        best_w = max((slot.surplus_w or 0.0 for slot in slots[first:] if slot.start < end), default=0.0)
+        now, end = tick.wall.timestamp(), midnight(tick.wall)
+        slots = _coming(tick.outlook.slots, now)
+        best_w = max((slot.surplus_w or 0.0 for slot in slots if slot.start < end), default=0.0)
         lately_w = tick.outlook.lately_w
-        return cls(now, slots[first:], inf if lately_w is None else max(lately_w, CAUTION * best_w))
+        return cls(now, slots, inf if lately_w is None else max(lately_w, CAUTION * best_w))
 
     @property
     def end(self) -> float:
@@ -76,24 +76,62 @@ class _Ahead:
         return self.sun_wh[index]
 
 
+@dataclass(frozen=True, slots=True)
+class _Wants:
+    """What one load can draw beside the house, and what it still lacks.
+
+    `left`: for how long it must still run for each need of a time of its own. `always`: one that has no deadline.
+    `usual_wh`: of what it usually uses in a day, if that is what it goes by. `off`: nobody wants it to run.
+    """
+
+    load: Load
+    standing: Standing
+    whole_w: float
+    left: tuple[tuple[Mark, float], ...]
+    always: bool
+    usual_wh: float
+    off: bool
+
+    @classmethod
+    def of(cls, site: Site, load: Load, standing: Standing, tick: Tick, asked: Asked, base_w: float) -> _Wants:
+        whole_w, off = _whole_w(site, load, standing, base_w), asked.off(load.name)
+        fused = Plan(full_w=whole_w)
+        marks = [mark for mark in standing.marks if counts(mark, away=asked.away) and not off]
+        left = [(mark, left_s(load, standing, mark, tick.at, tick.inputs, fused)) for mark in marks]
+        lacking = [(mark, still_s) for mark, still_s in left if still_s > 0]
+        usual_wh = usual_wh_of(load, standing) - had_today(load, standing, tick.at).energy_wh if load.thrifty else inf
+        dated = sorted(
+            ((mark, still_s) for mark, still_s in lacking if not mark.need.always), key=lambda one: one[0].due
+        )
+        return cls(load, standing, whole_w, tuple(dated), len(dated) < len(lacking), usual_wh, off)
+
+    def must_run(self, ahead: _Ahead) -> bool:
+        """Tell whether the load could run for a need whose deadline is in sight."""
+        could = self.standing.available and not done(self.load, self.standing)
+        return could and any(mark.due <= ahead.end for mark, _ in self.left)
+
+    def lacks_wh(self, ahead: _Ahead) -> float:
+        """Return what it lacks for its needs that are in sight, or of what it usually uses in a day."""
+        lacks_s = max((still_s for mark, still_s in self.left if mark.due <= ahead.end), default=0.0)
+        usual_wh = 0.0 if self.off or not self.load.thrifty else self.usual_wh
+        return max(lacks_s * self.whole_w / 3600, usual_wh)
+
+
 def plan(site: Site, standings: Sequence[Standing], tick: Tick, asked: Asked, base_w: float) -> tuple[Plan, ...]:
     """Return what each load should pay at most now, and when it must start. `base_w`: the house without our loads."""
-    latest = _latest(site, standings, tick, asked, base_w)
-    rows = list(zip(site.loads, standings, latest, strict=True))
+    pairs = zip(site.loads, standings, strict=True)
+    all_wants = [_Wants.of(site, load, standing, tick, asked, base_w) for load, standing in pairs]
     ahead = _Ahead.of(tick)
-    if any(_must_run(load, standing, starts, ahead) for load, standing, starts in rows):
+    if any(wants.must_run(ahead) for wants in all_wants):
         ahead.reach_w = inf  # who need not run leaves a poor sun to who must
-    wanted_wh = sum(_wanted_wh(site, load, standing, tick, asked, base_w) for load, standing, _ in rows)
+    wanted_wh = sum(wants.lacks_wh(ahead) for wants in all_wants)
     plans = []
-    for load, standing, starts in rows:
+    for wants, starts in zip(all_wants, _latest(site, all_wants, base_w), strict=True):
+        load, standing, whole_w = wants.load, wants.standing, wants.whole_w
         price: float | None = None
-        buy = needs = False
-        whole_w = _whole_w(site, load, standing, base_w)
-        fused = Plan(full_w=whole_w)
-        for mark in sorted(standing.marks, key=lambda mark: mark.due):
-            still_s = left_s(load, standing, mark, tick.at, tick.inputs, fused) if _counts(mark, load, asked) else 0.0
-            needs |= mark.need.always and still_s > 0
-            if mark.need.always or still_s <= 0 or _too_early(mark, still_s, ahead):
+        buy, needs = False, wants.always
+        for mark, still_s in wants.left:
+            if _too_early(mark, still_s, ahead):
                 continue
             needs = True
             wanted_s = still_s * CAUTION + (STINT_S if standing.phase is ON else 0.0)
@@ -105,12 +143,16 @@ def plan(site: Site, standings: Sequence[Standing], tick: Tick, asked: Asked, ba
                 cost = min(cost, _price_of(LEAST_SHARE * _choosy(wanted_wh / whole_w * 3600, mark.due, tick), tick))
             price = cost if price is None else max(price, cost)
             buy |= now
-        usual_wh = usual_wh_of(load, standing) - had_today(load, standing, tick.at).energy_wh if load.thrifty else inf
-        if load.thrifty and price is None and not asked.off(load.name):
-            price = _habit(load, standing, usual_wh, whole_w, ahead, tick)
+        if load.thrifty and price is None and not wants.off:
+            price = _habit(load, standing, wants.usual_wh, whole_w, ahead, tick)
         firm = needs and price is not None and price >= _price_of(FIRM_SHARE, tick)
-        plans.append(Plan(price, buy, tuple(starts), whole_w, needs, firm, sated=not needs and usual_wh <= 0))
+        plans.append(Plan(price, buy, tuple(starts), whole_w, needs, firm, sated=not needs and wants.usual_wh <= 0))
     return tuple(plans)
+
+
+def _coming(slots: Sequence[Slot], now: float) -> Sequence[Slot]:
+    """Return the stretches that are not over."""
+    return slots[next((index for index, slot in enumerate(slots) if slot.start + slot.length_s > now), len(slots)) :]
 
 
 def lasts_s(standings: Sequence[Standing], tick: Tick) -> float:
@@ -118,31 +160,14 @@ def lasts_s(standings: Sequence[Standing], tick: Tick) -> float:
     there is some sun, something runs or somebody asks for something.
     """
     outlook, now = tick.outlook, tick.wall.timestamp()
-    here = next((slot for slot in outlook.slots if slot.start + slot.length_s > now), None)
-    if here is None:
+    slots = _coming(outlook.slots, now)
+    if not slots:
         return EVERY_S
+    here = slots[0]
     dark = here.surplus_w == 0.0 and outlook.lately_w is not None and outlook.lately_w <= 0.0
     left_s = here.start + here.length_s - now
     still = not tick.wishes and all(standing.phase is OFF for standing in standings)
     return left_s if dark and still else min(EVERY_S, left_s)
-
-
-def _must_run(load: Load, standing: Standing, starts: _Starts, ahead: _Ahead) -> bool:
-    """Tell whether the load could run for a need whose deadline is in sight."""
-    could = standing.available and not done(load, standing)
-    return could and any(due <= ahead.end for due, _ in starts)
-
-
-def _wanted_wh(site: Site, load: Load, standing: Standing, tick: Tick, asked: Asked, base_w: float) -> float:
-    """Return what the load still lacks: for its needs that are in sight, or of what it usually uses in a day."""
-    if asked.off(load.name):
-        return 0.0
-    whole_w, end = _whole_w(site, load, standing, base_w), _Ahead.of(tick).end
-    fused = Plan(full_w=whole_w)
-    marks = [mark for mark in standing.marks if not mark.need.always and mark.due <= end and _counts(mark, load, asked)]
-    lacks_s = max((left_s(load, standing, mark, tick.at, tick.inputs, fused) for mark in marks), default=0.0)
-    usual_wh = usual_wh_of(load, standing) - had_today(load, standing, tick.at).energy_wh if load.thrifty else 0.0
-    return max(lacks_s * whole_w / 3600, usual_wh)
 
 
 def _choosy(wanted_s: float, due: float, tick: Tick) -> float:
@@ -273,34 +298,23 @@ def _whole_w(site: Site, load: Load, standing: Standing, base_w: float) -> float
     return max(min(full_w(load, standing), site.max_import_w - house_w), min(least_w(load), full_w(load, standing)))
 
 
-def _counts(mark: Mark, load: Load, asked: Asked) -> bool:
-    """Tell whether a need is one to plan for: nobody wants the load to be off."""
-    return counts(mark, away=asked.away) and not asked.off(load.name)
-
-
-def _latest(site: Site, standings: Sequence[Standing], tick: Tick, asked: Asked, base_w: float) -> list[_Starts]:
+def _latest(site: Site, all_wants: Sequence[_Wants], base_w: float) -> list[_Starts]:
     """Return for each load, by deadline, when it must start so that all needs are met under the fuse.
 
     Each run is put as late as it goes before those that it cannot run beside, the last deadline first (POSIX).
     """
-    latest: list[_Starts] = [[] for _ in site.loads]
-    runs = []
-    for index, (load, standing) in enumerate(zip(site.loads, standings, strict=True)):
-        if not standing.marks:
-            continue
-        fused = Plan(full_w=_whole_w(site, load, standing, base_w))
-        for mark in standing.marks:
-            if mark.need.always or not _counts(mark, load, asked):
-                continue
-            still_s = left_s(load, standing, mark, tick.at, tick.inputs, fused)
-            if still_s > 0:
-                runs.append((mark.due, -index, still_s * (1 + MARGIN_SHARE) + MARGIN_S))
+    latest: list[_Starts] = [[] for _ in all_wants]
+    runs = [
+        (mark.due, -index, still_s * (1 + MARGIN_SHARE) + MARGIN_S)
+        for index, wants in enumerate(all_wants)
+        for mark, still_s in wants.left
+    ]
     placed: list[tuple[float, float, int]] = []
     for due, minus_index, length_s in sorted(runs, reverse=True):
         index, end = -minus_index, due
-        power_w = _whole_w(site, site.loads[index], standings[index], base_w)
+        power_w = all_wants[index].whole_w
         for start, stop, other in sorted(placed, reverse=True):
-            beside_w = full_w(site.loads[other], standings[other])
+            beside_w = full_w(all_wants[other].load, all_wants[other].standing)
             too_much = site.max_import_w is not None and base_w + power_w + beside_w > site.max_import_w
             if too_much and other != index and start < end and stop > end - length_s:
                 end = start
