@@ -94,19 +94,24 @@ def step(site: Site, state: State, tick: Tick) -> Outcome:
 def again(state: State, tick: Tick) -> Outcome | None:
     """Return what `tick` decides if that is what was decided before, None if it must be thought through."""
     calm, sample = state.calm, tick.sample
-    if calm is None or sample is None or tick.reports or tick.shutdown or tick.wishes is not calm.wishes:
+    if calm is None or sample is None or tick.reports or tick.shutdown:
         return None
     grid_w = sample.grid_w
-    if grid_w is None or tick.at - sample.read_at > sample.max_age_s or sample.generator is not calm.generator:
-        return None
-    if not covers(calm, tick.at, tick.wall.timestamp(), grid_w, sample):
-        return None
-    if calm.inputs is not None and tick.inputs is not calm.inputs:
-        return None
-    if calm.outlook is not None and not _same_prices(tick.outlook, calm.outlook):
+    if grid_w is None or tick.at - sample.read_at > sample.max_age_s or not _foreseen(calm, tick, sample, grid_w):
         return None
     kept = lived(state, calm, sample.read_at, sample.every_s)
     return None if kept is None else decided(kept, calm, grid_w)
+
+
+def _foreseen(calm: Calm, tick: Tick, sample: Sample, grid_w: float) -> bool:
+    """Tell whether this is a tick of those that `calm` is about."""
+    if tick.wishes is not calm.wishes or sample.generator is not calm.generator:
+        return False
+    if not covers(calm, tick.at, tick.wall.timestamp(), grid_w, sample):
+        return False
+    if calm.inputs is not None and tick.inputs is not calm.inputs:
+        return False
+    return calm.outlook is None or _same_prices(tick.outlook, calm.outlook)
 
 
 def covers(calm: Calm, at: float, now: float, grid_w: float, reading: Reading) -> bool:
@@ -182,7 +187,7 @@ def _calmed(site: Site, state: State, tick: Tick, outcome: Outcome) -> Outcome:
         return grid_w
 
     before = state.calm
-    if before is not None and _alike(before, calm, tick.at, sample):
+    if before is not None and _went_on(before, calm, tick, sample, grid_w):
         calm = calm._replace(low_w=before.low_w, high_w=before.high_w)
     elif _wide(state, sample, calm):
         planned = replace(state, planned_until=after.planned_until)  # the plans are the same
@@ -190,14 +195,10 @@ def _calmed(site: Site, state: State, tick: Tick, outcome: Outcome) -> Outcome:
     return outcome._replace(state=replace(after, calm=calm))
 
 
-def _alike(one: Calm, other: Calm, at: float, sample: Sample) -> bool:
-    """Tell whether `one` would cover what `other` found, had only the plan not been over, which is the same again."""
-    same = one.wishes is other.wishes and one.asks == other.asks and one.inputs is other.inputs
-    if not same or one.verdicts != other.verdicts or one.holds != other.holds or one.generator is not other.generator:
-        return False
-    if one.outlook is not None and (other.outlook is None or not _same_prices(one.outlook, other.outlook)):
-        return False
-    return covers(one._replace(until=one.turn), at, at + other.clock, other.grid_w, sample)
+def _went_on(before: Calm, calm: Calm, tick: Tick, sample: Sample, grid_w: float) -> bool:
+    """Tell whether `calm` is about the same as `before`, of which only the plan was over, and is the same again."""
+    same = before.asks == calm.asks and before.verdicts == calm.verdicts and before.holds == calm.holds
+    return same and _foreseen(before._replace(until=before.turn), tick, sample, grid_w)
 
 
 def _wide(before: State, sample: Sample, calm: Calm) -> bool:
