@@ -26,7 +26,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from difflib import get_close_matches
 from functools import partial
 from math import inf, isfinite
 from pathlib import Path
@@ -39,6 +38,7 @@ import yaml
 from loadctl.actuators import ACTUATORS
 from loadctl.calm import Calm, covers, decided, lived, step
 from loadctl.config import House, load, parse
+from loadctl.config.findings import no_load
 from loadctl.config.reading import Drivers
 from loadctl.core import values
 from loadctl.core.appliance import drawn_w
@@ -347,8 +347,7 @@ class Controller:
         known = [load.name for load in self.house.site.loads]
         for name in names:
             if name not in known:
-                near = get_close_matches(name, known, n=1) or known
-                raise ValueError(f"no load is named {name}: did you mean {' or '.join(near)}?")
+                raise ValueError(no_load(name, known))
 
     def _ordered(self, day: int) -> Site:
         """Return the site, changed over to the priorities of the day."""

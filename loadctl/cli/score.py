@@ -219,7 +219,7 @@ def _lost(losses: Mapping[str, float]) -> Iterator[str]:
 
 
 def _shown(number: float | None, digits: int = 2) -> str:
-    return "" if number is None else f"{round(number, digits) + 0.0:.{digits}f}"
+    return "" if number is None else f"{number:z.{digits}f}"
 
 
 def _round(number: float | None, digits: int) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -80,3 +80,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean `{folded[near[0]]}`?"
     return "known here: " + ", ".join(known) if known else "nothing may stand here"
+
+
+def no_load(name: str, names: Sequence[str]) -> str:
+    """Return that no load has this name, with the nearest one of those that there are."""
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}" if names else "the rules have none"
+    return f"no load is named {name}: {hint}"

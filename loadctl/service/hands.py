@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 
 from loadctl.config import House
+from loadctl.config.findings import no_load
 from loadctl.core.rules import Load, Mode, Site
 from loadctl.core.values import AnyWish, Away, Daylight, Holder, ModeWish, State, Wish
 from loadctl.errors import LoadctlError
@@ -43,9 +43,7 @@ def pick(names: Sequence[str], name: str) -> int:
     """Return the place of `name` among the names of loads. Raises LoadctlError that names the nearest one."""
     if name in names:
         return names.index(name)
-    near = get_close_matches(name, names, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}" if names else "the rules have none"
-    raise LoadctlError(f"no load is named {name}: {hint}")
+    raise LoadctlError(no_load(name, names))
 
 
 def override(people: People, name: str, on: bool | None, for_s: float | None) -> tuple[People, str]:

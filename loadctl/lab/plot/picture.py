@@ -10,7 +10,7 @@ from typing import Any
 
 from loadctl.errors import LoadctlError
 from loadctl.lab.course import Course
-from loadctl.lab.plot.bins import Bins, Panel, nice, panels
+from loadctl.lab.plot.bins import Bins, Panel, most, nice, panels
 
 SUN, HOUSE, BOUGHT, SOLD = "#f2b705", "#9aa6ae", "#d1495b", "#2a9d8f"
 LOADS = ("#2f6fde", "#9b5de5", "#e76f51", "#1aa6b7", "#c44fa0", "#6a994e", "#8d6e63", "#4d5bb0")
@@ -78,7 +78,7 @@ def _draw(axes: Sequence[Any], panel: Panel, bins: Bins, course: Course, loads: 
         runs = [(run.begin, run.end - run.begin) for run in course.runs if run.load == load]
         rows.broken_barh(runs, (place - 0.38, 0.76), facecolors=colour, alpha=0.3)
         draw_w = bins.draws[place]
-        peak = max((watts for watts in draw_w if not isnan(watts)), default=0.0) or 1.0
+        peak = most([draw_w]) or 1.0
         over = [place + 0.38 - 0.76 * watts / peak for watts in draw_w]
         rows.fill_between(times, over, place + 0.38, color=colour, linewidth=0)
     rows.set_yticks(range(len(names)), names)
